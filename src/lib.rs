@@ -1,0 +1,34 @@
+//! insightd: CloudTrail Insights for any audit stream.
+//!
+//! The map of the rooms, in the order in which an event passes them:
+//!
+//! | room | what it owns |
+//! | --- | --- |
+//! | [`model`] | the values every room talks about: time, series, events, rates, insights |
+//! | [`formats`] | bytes to values and back, one file per format |
+//! | [`ingest`] | stage 1: which events count, duplicates, lateness, tallies per series and minute |
+//! | [`detect`] | stage 2: window, baseline, surprise, incident; a pure function of the rates log |
+//! | [`view`] | what outsiders may see of the engine |
+//! | [`synth`] | labelled traffic with known answers |
+//! | [`config`] | settings as written, settings as checked |
+//! | [`source`], [`sink`], [`rateslog`] | the shell: where bytes come from and go to |
+//! | [`telemetry`] | logging and counters |
+//! | [`service`] | drives the two stages; the one place that knows a clock |
+//! | [`cli`] | one file per subcommand |
+//!
+//! Rooms above `config` are pure: no files, no network, no clock, no threads, no logging.
+//! `tests/tidy.rs` enforces that and the arrows between rooms.
+
+pub mod cli;
+pub mod config;
+pub mod detect;
+pub mod formats;
+pub mod ingest;
+pub mod model;
+pub mod rateslog;
+pub mod service;
+pub mod sink;
+pub mod source;
+pub mod synth;
+pub mod telemetry;
+pub mod view;

@@ -1,0 +1,126 @@
+//! What the engine says at each end of an incident, as values.
+//!
+//! A `Verdict` (in `detect`) is an opinion on one minute, an `Incident` (in `detect`) a decision
+//! about a span; an [`InsightEvent`] is what is published when an incident starts and ends.
+
+use uuid::Uuid;
+
+use super::{Dimension, Minute, SeriesKey, SourceCategory};
+
+/// Which end of an incident an insight event reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Edge {
+    End,
+    Start,
+}
+
+/// To which side of its baseline a rate went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// More than usual, novelty included.
+    Up,
+    /// Less than usual.
+    Down,
+}
+
+/// Why an incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndReason {
+    /// Five calm minutes in a row.
+    Calm,
+    /// It lasted a day: the new level is the baseline from here on.
+    NewNormal,
+}
+
+/// An innocent explanation of a surprising window (reference detection, section 6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Innocent {
+    /// The baseline itself; nothing else came closer.
+    Baseline,
+    /// The expected calls came a few minutes early or late.
+    Shifted,
+    /// It happens at this time of day.
+    SamePhase,
+    /// Two comparable episodes within the last seven days.
+    Precedent,
+}
+
+/// One value of an attribution with its count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributionValue {
+    pub value: Box<str>,
+    /// Calls or errors over the minutes of the side it belongs to.
+    pub count: u64,
+}
+
+/// The values of one dimension that made the difference; at most five a side, most first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribution {
+    pub dimension: Dimension,
+    /// Over the insight's minutes.
+    pub insight: Vec<AttributionValue>,
+    /// Over the baseline's minutes.
+    pub baseline: Vec<AttributionValue>,
+}
+
+/// Why a Start was decided, with the numbers it rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// Length in minutes of the window that was most surprising.
+    pub window_minutes: u32,
+    /// Count seen in that window.
+    pub observed: f64,
+    /// Count expected in that window.
+    pub expected: f64,
+    /// 5 % and 95 % quantiles of the count expected in that window.
+    pub expected_low: f64,
+    pub expected_high: f64,
+    /// Surprise before innocent explanations, in decades.
+    pub surprise_raw: f64,
+    /// Surprise that no explanation took away, in decades.
+    pub surprise: f64,
+    /// Score after recalibration by the series' own history, in decades per series-hour.
+    pub z: f64,
+    /// Score that was needed.
+    pub z_threshold: f64,
+    /// False insights a week that the user accepts; `None` when the threshold was fixed by hand.
+    pub budget_per_week: Option<f64>,
+    /// Insights at least as strong expected a week over all series, by the fleet's own history.
+    pub expected_per_week: Option<f64>,
+    /// The explanation that came closest to taking the surprise away.
+    pub closest: Innocent,
+    /// Count in the same window nearest to `expected` that would still have started an incident.
+    pub count_to_fire: Option<u64>,
+}
+
+/// What is published at one end of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InsightEvent {
+    pub series: SeriesKey,
+    pub category: SourceCategory,
+    pub edge: Edge,
+    pub direction: Direction,
+    pub shared_event_id: Uuid,
+    pub event_id: Uuid,
+    /// First unusual minute (Start) or first minute that is usual again (End).
+    pub minute: Minute,
+    /// The minute whose close brought the decision.
+    pub decided_at: Minute,
+    /// Count over `baseline_minutes`, equal in Start and End.
+    pub baseline_count: u64,
+    /// Minutes from midnight UTC of (start - 7 days) to start, 10,080 to 11,519.
+    pub baseline_minutes: u32,
+    /// Count over `insight_minutes`.
+    pub insight_count: u64,
+    /// Start: from the first unusual minute to `decided_at`, both included. End: the incident.
+    pub insight_minutes: u32,
+    pub attributions: Vec<Attribution>,
+    /// Counts that attribution left out because a day had more values than are kept.
+    pub attribution_truncated: u64,
+    /// The pair that this one follows within two hours, in the same direction.
+    pub continues: Option<Uuid>,
+    /// Why it ended; `None` in a Start.
+    pub reason: Option<EndReason>,
+    /// The numbers of the Start, equal in Start and End.
+    pub explanation: Explanation,
+}

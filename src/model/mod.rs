@@ -1,0 +1,19 @@
+//! The values all rooms talk about: time, series, audit events, rates and insights.
+//!
+//! Plain data with invariants; it knows nothing of bytes on the wire, of files or of decisions.
+
+mod event;
+mod insight;
+mod rates;
+mod series;
+mod time;
+
+pub use event::{AuditEvent, EventBatch, EventCategory, EventFields};
+pub use insight::{
+    Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
+};
+pub use rates::{
+    AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,
+};
+pub use series::{Fingerprint, InsightType, SHARDS, SeriesKey, SeriesRef, SourceCategory};
+pub use time::{EventTime, Minute};
