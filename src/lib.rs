@@ -7,7 +7,7 @@
 //! | [`model`] | the values every room talks about: time, series, events, rates, insights |
 //! | [`formats`] | bytes to values and back, one file per format |
 //! | [`ingest`] | stage 1: which events count, duplicates, lateness, tallies per series and minute |
-//! | [`detect`] | stage 2: window, baseline, surprise, incident; a pure function of the rates log |
+//! | [`detect`] | stage 2: window, baseline, incident; a pure function of the rates log |
 //! | [`view`] | what outsiders may see of the engine |
 //! | [`synth`] | labelled traffic with known answers |
 //! | [`config`] | settings as written, settings as checked |

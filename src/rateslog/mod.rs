@@ -1,1 +1,1 @@
-//! (room)
+//! Placeholder head of the room.
