@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | [`model`] | the values every room talks about: time, series, events, rates, insights |
 //! | [`formats`] | bytes to values and back, one file per format |
-//! | [`ingest`] | stage 1: which events count, duplicates, lateness, tallies per series and minute |
+//! | [`ingest`] | stage 1: which events count, duplicates, lateness, tallies |
 //! | [`detect`] | stage 2: window, baseline, incident; a pure function of the rates log |
 //! | [`view`] | what outsiders may see of the engine |
 //! | [`synth`] | labelled traffic with known answers |
