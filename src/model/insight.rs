@@ -3,6 +3,7 @@
 //! A `Verdict` (in `detect`) is an opinion on one minute, an `Incident` (in `detect`) a decision
 //! about a span; an [`InsightEvent`] is what is published when an incident starts and ends.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Dimension, Minute, SeriesKey, SourceCategory};
@@ -15,7 +16,7 @@ pub enum Edge {
 }
 
 /// To which side of its baseline a rate went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// More than usual, novelty included.
     Up,
@@ -33,7 +34,7 @@ pub enum EndReason {
 }
 
 /// An innocent explanation of a surprising window (reference detection, section 6.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Innocent {
     /// The baseline itself; nothing else came closer.
     Baseline,
@@ -46,7 +47,7 @@ pub enum Innocent {
 }
 
 /// One value of an attribution with its count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributionValue {
     pub value: Box<str>,
     /// Calls or errors over the minutes of the side it belongs to.
@@ -64,7 +65,7 @@ pub struct Attribution {
 }
 
 /// Why a Start was decided, with the numbers it rests on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Length in minutes of the window that was most surprising.
     pub window_minutes: u32,

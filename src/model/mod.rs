@@ -4,7 +4,9 @@
 
 mod event;
 mod insight;
+mod prefetch;
 mod rates;
+mod score;
 mod series;
 mod time;
 
@@ -12,8 +14,10 @@ pub use event::{AuditEvent, EventBatch, EventCategory, EventFields};
 pub use insight::{
     Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
 };
+pub use prefetch::prefetch_read;
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,
 };
+pub use score::{ScoreRow, ScoreState};
 pub use series::{Fingerprint, InsightType, SHARDS, SeriesKey, SeriesRef, SourceCategory};
 pub use time::{EventTime, Minute};

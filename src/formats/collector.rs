@@ -1,0 +1,73 @@
+//! Where decoded records go: one call for an event, a skip or a reject, so that counts add up.
+
+use super::decoded::{DecodeLimits, Decoded, Reject, RejectReason, SkipRule};
+use crate::model::EventFields;
+
+/// Why a record gave no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: RejectReason,
+    pub detail: String,
+}
+
+/// Takes the outcome of each record of one outermost value.
+#[derive(Debug)]
+pub struct Collector<'a> {
+    pub out: &'a mut Decoded,
+    /// Records met since the input began.
+    pub records_seen: &'a mut u64,
+    pub limits: &'a DecodeLimits,
+    /// Where the outermost value begins.
+    pub byte_offset: u64,
+    /// Decompressed envelope bytes that this outermost value may still use.
+    pub payload_budget: usize,
+}
+
+impl Refusal {
+    pub fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
+        Refusal {
+            reason,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Collector<'_> {
+    #[inline]
+    pub fn event(&mut self, fields: &EventFields<'_>, values_cut: u64) {
+        *self.records_seen += 1;
+        self.out
+            .counts
+            .count_event(fields.is_read_only_derived, values_cut);
+        self.out.events.push(fields);
+    }
+
+    pub fn skip(&mut self, rule: SkipRule) {
+        *self.records_seen += 1;
+        self.out.counts.count_skip(rule);
+    }
+
+    pub fn reject(&mut self, refusal: Refusal, record: &[u8]) {
+        self.out.counts.count_reject(refusal.reason);
+        self.out.rejects.push(Reject {
+            reason: refusal.reason,
+            record_index: *self.records_seen,
+            byte_offset: self.byte_offset,
+            detail: refusal.detail,
+            record: record[..record.len().min(self.limits.reject_bytes_max)].to_vec(),
+        });
+        *self.records_seen += 1;
+    }
+}
+
+/// Cuts `text` to at most `bytes_max` bytes at a character boundary, and counts the cut.
+#[inline]
+pub fn cut<'t>(text: &'t str, bytes_max: usize, values_cut: &mut u64) -> &'t str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    *values_cut += 1;
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let end = (0..=bytes_max).rev().find(is_boundary).unwrap_or(0);
+    &text[..end]
+}
