@@ -1,1 +1,55 @@
-//! Placeholder head of the room.
+//! Stage 2: rates in, insights out; a pure function of the rates log.
+//!
+//! Two verbs: observe counts, advance time. `engine` closes minutes one by one; around it are
+//! the counts (`window`, `days`, `attribution`) and what decides (`series_state` per series,
+//! `fleet` over all). No clock, no randomness, no order but that of minutes and keys.
+
+pub mod fleet;
+pub mod series_state;
+pub mod settings;
+pub mod verdict;
+
+mod attribution;
+mod bytes;
+mod clock;
+mod days;
+mod dispersion;
+mod engine;
+mod expectation;
+mod explanation;
+mod fleet_hours;
+mod history;
+mod hour_lines;
+mod hours;
+mod incident;
+mod incidents;
+mod open_minutes;
+mod output;
+mod prefetch;
+mod quantile;
+mod recalibration;
+mod recent;
+mod registry;
+mod score_rows;
+mod series_table;
+mod slots;
+mod snapshot;
+mod stats;
+mod strings;
+mod surprise;
+mod tail;
+mod varint;
+mod watermark;
+mod wheel;
+mod window;
+
+pub use engine::Engine;
+pub use output::{NAMESPACE, Output, event_id, shared_event_id};
+pub use settings::DetectSettings;
+pub use snapshot::{LOGIC_VERSION, SnapshotError, SnapshotHeader};
+pub use stats::{EngineCounts, EngineStats};
+
+/// Bounds of ln P(X >= x) and ln P(X <= x), for those who check them against a second opinion.
+pub fn ln_tails(x: f64, mean: f64, phi: f64) -> (f64, f64) {
+    (tail::ln_upper(x, mean, phi), tail::ln_lower(x, mean, phi))
+}

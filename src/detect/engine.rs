@@ -1,0 +1,407 @@
+//! The detector of one partition: observe counts, advance time, get insights.
+//!
+//! Minutes close one by one. A closed minute is sealed into the window, entered into the days,
+//! and judged for the series that counted in it and those whose time to be looked at has come;
+//! nothing ever sweeps all series per minute. Nothing here depends on batch cuts, on the order of
+//! entries or on series ids.
+
+use serde::{Deserialize, Serialize};
+
+use super::attribution::{Keeper, Recent, Share};
+use super::clock::Clock;
+use super::days::{Days, HOURS, TOTAL};
+use super::fleet_hours::FleetHours;
+use super::history::SeriesHistory;
+use super::incidents::{Incidents, Sources};
+use super::open_minutes::{MinuteRows, OpenMinutes};
+use super::output::Output;
+use super::registry::Registry;
+use super::score_rows::ScoreRows;
+use super::series_state::SeriesState;
+use super::series_table::SeriesTable;
+use super::settings::{DetectSettings, HISTORY_MINUTES, Tuning};
+use super::stats::EngineCounts;
+use super::strings::Strings;
+use super::verdict::{Change, Context};
+use super::watermark::Watermarks;
+use super::wheel::Wheel;
+use super::window::Window;
+use crate::model::{LogRecord, Minute, Rates, SHARDS};
+
+/// The detector.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) settings: DetectSettings,
+    pub(super) tuning: Tuning,
+    pub(super) state: State,
+    pub(super) scratch: Scratch,
+    pub(super) scores: ScoreRows,
+}
+
+/// Everything a snapshot holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) watermarks: Watermarks,
+    /// First minute that is not closed; none before the first advance.
+    pub(super) closed: Option<u32>,
+    pub(super) clock: Option<Clock>,
+    /// Next bucket to close.
+    pub(super) t: u32,
+    pub(super) waiting: OpenMinutes,
+    pub(super) registry: Registry,
+    pub(super) series: SeriesTable,
+    pub(super) template: SeriesState,
+    pub(super) window: Window,
+    pub(super) days: Days,
+    pub(super) values: Strings,
+    pub(super) recent: Recent,
+    pub(super) wheel: Wheel,
+    pub(super) incidents: Incidents,
+    pub(super) fleet: FleetHours,
+    pub(super) counts: EngineCounts,
+}
+
+/// Memory that is used again for every bucket.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// (id, count) of the bucket, in order of id.
+    active: Vec<(u32, u64)>,
+    due: Vec<u32>,
+    visits: Vec<(u32, u64)>,
+    deltas: Vec<(u32, u64)>,
+    changes: Vec<(u32, Change)>,
+    pub(super) forgotten: Vec<u32>,
+}
+
+impl Engine {
+    pub fn new(settings: DetectSettings) -> Self {
+        let tuning = Tuning::new(&settings);
+        let width = settings.bucket_minutes;
+        let longest = tuning.windows[3] * width;
+        let window_minutes = HISTORY_MINUTES.max(10_080 + longest + 3 * width);
+        let shard_max = (settings.series_max / u64::from(SHARDS)).clamp(1, 1 << 20) as u32;
+        let state = State {
+            watermarks: Watermarks::default(),
+            closed: None,
+            clock: None,
+            t: 0,
+            waiting: OpenMinutes::default(),
+            registry: Registry::new(shard_max),
+            series: SeriesTable::default(),
+            template: SeriesState::silent(),
+            window: Window::new(window_minutes / width),
+            days: Days::new(1 + window_minutes.div_ceil(Minute::PER_DAY)),
+            values: Strings::default(),
+            recent: Recent::default(),
+            wheel: Wheel::new(),
+            incidents: Incidents::default(),
+            fleet: FleetHours::new(&settings, &tuning),
+            counts: EngineCounts::default(),
+        };
+        Engine::with_state(settings, state)
+    }
+
+    pub(super) fn with_state(settings: DetectSettings, state: State) -> Self {
+        Engine {
+            tuning: Tuning::new(&settings),
+            settings,
+            state,
+            scratch: Scratch::default(),
+            scores: ScoreRows::default(),
+        }
+    }
+
+    /// Takes one record of the rates log: counts are observed, progress advances time. Settings
+    /// are the caller's to check: it builds the engine from them.
+    pub fn apply(&mut self, record: &LogRecord, out: &mut Output) {
+        match record {
+            LogRecord::Settings(_) => {}
+            LogRecord::Sources(count) => self.state.watermarks.expect(*count),
+            LogRecord::Rates(rates) => self.observe(rates),
+            LogRecord::Progress(progress) => {
+                self.state.watermarks.report(progress);
+                if let Some(least) = self.state.watermarks.least() {
+                    self.advance(least.minute(), out);
+                }
+            }
+        }
+    }
+
+    /// Takes counts. Those of minutes that are open wait for their close; late ones wait for the
+    /// next advance.
+    pub fn observe(&mut self, rates: &Rates) {
+        let State {
+            waiting,
+            registry,
+            values,
+            closed,
+            counts,
+            ..
+        } = &mut self.state;
+        let width = self.settings.bucket_minutes;
+        counts.entries_capped += waiting.observe(rates, *closed, width, registry, values);
+    }
+
+    /// Closes every minute before `to`, which is the first that stays open.
+    pub fn advance(&mut self, to: Minute, out: &mut Output) {
+        let to = to.bucket(self.settings.bucket_minutes);
+        if self.state.closed.is_some_and(|closed| to.0 <= closed) {
+            return;
+        }
+        self.apply_late();
+        if self.state.clock.is_none() {
+            self.begin(to);
+        }
+        while let Some(clock) = self
+            .state
+            .clock
+            .filter(|clock| clock.minute(self.state.t) < to)
+        {
+            if !self.jump(clock, to) {
+                self.close(clock, out);
+            }
+        }
+        self.state.closed = Some(to.0);
+    }
+
+    /// Sets the origin when a minute with a count closes.
+    fn begin(&mut self, to: Minute) {
+        let first = self.state.waiting.first().filter(|first| *first < to.0);
+        self.state.clock = first.map(|first| Clock::new(Minute(first), self.tuning.bucket_minutes));
+    }
+
+    /// Closes bucket `t`.
+    fn close(&mut self, mut clock: Clock, out: &mut Output) {
+        if self.state.t.is_multiple_of(self.tuning.hour) {
+            clock = self.begin_hour(clock);
+        }
+        let t = self.state.t;
+        self.tally(clock);
+        self.state.window.push(&self.scratch.active);
+        self.state.incidents.absorb(&self.state.recent, t);
+        self.collect_visits(t);
+        self.judge(clock, out);
+        self.decide(clock, out);
+        self.state.t += 1;
+    }
+
+    /// Enters the counts of bucket `t` into the days; `active` becomes its (id, count) pairs.
+    fn tally(&mut self, clock: Clock) {
+        let state = &mut self.state;
+        let t = state.t;
+        let minute = clock.minute(t);
+        let mut shares = state.recent.recycle();
+        self.scratch.active.clear();
+        let counts = &mut state.counts;
+        let taken = state
+            .waiting
+            .take(minute.0, &mut state.registry, &mut state.values, |row| {
+                counts.refuse(row.count)
+            });
+        if let Some(taken) = taken {
+            state.enter(
+                t,
+                minute,
+                &taken,
+                &self.settings,
+                &mut self.scratch,
+                &mut shares,
+            );
+            state.waiting.give_back(taken);
+        }
+        state.recent.push(t, shares);
+    }
+
+    /// Who is judged: the active series and those that are due.
+    fn collect_visits(&mut self, t: u32) {
+        let Scratch {
+            active,
+            due,
+            visits,
+            ..
+        } = &mut self.scratch;
+        due.clear();
+        self.state.wheel.fire(t, due);
+        due.sort_unstable();
+        visits.clear();
+        let mut silent = due.iter().copied().peekable();
+        for (id, count) in active.iter().copied() {
+            while let Some(due) = silent.next_if(|due| *due < id) {
+                visits.push((due, 0));
+            }
+            silent.next_if_eq(&id);
+            visits.push((id, count));
+        }
+        visits.extend(silent.map(|due| (due, 0)));
+    }
+
+    fn judge(&mut self, clock: Clock, out: &mut Output) {
+        let state = &mut self.state;
+        let t = state.t;
+        let ctx = Context {
+            tuning: &self.tuning,
+            origin_hour: clock.base_hour(),
+            threshold: state.fleet.z(),
+        };
+        self.scratch.changes.clear();
+        let visits = &self.scratch.visits;
+        for (position, (id, count)) in visits.iter().copied().enumerate() {
+            if let Some((ahead, _)) = visits.get(position + 4) {
+                state.series.prefetch(*ahead);
+            }
+            let history = SeriesHistory {
+                clock: &clock,
+                window: &state.window,
+                days: &state.days,
+                id,
+                first: state.series.first(id),
+            };
+            let series = state.series.get_mut(id);
+            let judged = series.minute(t, count, &ctx, &history);
+            state.wheel.set(id, series.next_visit(&ctx), t);
+            if let Some(episode) = judged.episode_ended {
+                state.fleet.add(episode);
+            }
+            if let Some(change) = judged.change {
+                self.scratch.changes.push((id, change));
+            }
+            if out.scores.is_some() && (count > 0 || judged.verdict.surprise > 0.0) {
+                self.scores
+                    .push(id, &judged.verdict, &state.registry, clock);
+            }
+        }
+        state.counts.visits += visits.len() as u64;
+        if let Some(rows) = &mut out.scores {
+            self.scores.finish(rows);
+        }
+    }
+
+    /// Turns the changes of bucket `t` into insights, in the order of series keys.
+    fn decide(&mut self, clock: Clock, out: &mut Output) {
+        let state = &mut self.state;
+        let registry = &state.registry;
+        self.scratch
+            .changes
+            .sort_by(|a, b| registry.key(a.0).cmp(&registry.key(b.0)));
+        let sources = Sources {
+            clock: &clock,
+            registry,
+            window: &state.window,
+            days: &state.days,
+            values: &state.values,
+            recent: &state.recent,
+            fleet: &state.fleet,
+        };
+        for (id, change) in self.scratch.changes.drain(..) {
+            let event = state.incidents.decide(id, state.t, change, &sources);
+            out.insights.push(event);
+        }
+    }
+
+    /// Applies what waits for minutes that are closed: exact everywhere, but no decision changes.
+    fn apply_late(&mut self) {
+        let state = &mut self.state;
+        while let Some(minute) = state.waiting.first_late() {
+            let counts = &mut state.counts;
+            let reach = |clock: &Clock| clock.minute(state.window.first());
+            let Some(clock) = state.clock.filter(|clock| minute >= reach(clock).0) else {
+                state.waiting.drop_late(minute, &mut state.values, |row| {
+                    counts.drop_correction(row.count);
+                });
+                continue;
+            };
+            let taken =
+                state
+                    .waiting
+                    .take_late(minute, &mut state.registry, &mut state.values, |row| {
+                        counts.refuse(row.count)
+                    });
+            let Some(taken) = taken else { continue };
+            self.scratch.active.clear();
+            let mut shares = Vec::new();
+            let t = clock.bucket(Minute(minute));
+            let settings = &self.settings;
+            state.enter(
+                t,
+                Minute(minute),
+                &taken,
+                settings,
+                &mut self.scratch,
+                &mut shares,
+            );
+            state.waiting.give_back(taken);
+            state.window.patch(t, &self.scratch.active);
+            state.recent.patch(t, &shares);
+            state.incidents.absorb_late(&shares, t);
+            state.counts.corrections += self.scratch.active.len() as u64;
+            let ctx = Context {
+                tuning: &self.tuning,
+                origin_hour: clock.base_hour(),
+                threshold: state.fleet.z(),
+            };
+            for (id, count) in &self.scratch.active {
+                state.correct(*id, t, *count, &ctx);
+            }
+        }
+    }
+}
+
+impl State {
+    /// Enters rows, in order of id, of bucket `t` into the days and appends to `active` and
+    /// `shares`; series that are new get their state.
+    fn enter(
+        &mut self,
+        t: u32,
+        minute: Minute,
+        taken: &MinuteRows,
+        settings: &DetectSettings,
+        scratch: &mut Scratch,
+        shares: &mut Vec<Share>,
+    ) {
+        let day = minute.day();
+        let hour_bit = 1 << (minute.hour() % 24);
+        for rows in taken.rows.chunk_by(|a, b| a.series == b.series) {
+            let id = rows[0].series;
+            if !self.series.holds(id) {
+                self.series.admit(id, self.template.clone());
+                self.wheel.admit(id);
+                self.window.admit(id);
+                self.days.admit(id);
+            }
+            self.series.note(id, t);
+            let count = rows.iter().map(|row| row.count).sum();
+            self.days.add(id, day, TOTAL, count);
+            self.days.add(id, day, HOURS, hour_bit);
+            scratch.active.push((id, count));
+            scratch.deltas.clear();
+            for row in rows {
+                let range = row.deltas.0 as usize..row.deltas.1 as usize;
+                scratch.deltas.extend_from_slice(&taken.deltas[range]);
+            }
+            let mut keeper = Keeper {
+                days: &mut self.days,
+                values: &mut self.values,
+                values_max: settings.values_max,
+            };
+            let excess = keeper.keep(id, day, &mut scratch.deltas, shares);
+            self.counts.values_excess += excess;
+        }
+    }
+
+    /// Adds a late count to what a series learned, as if it had been looked at all the time.
+    fn correct(&mut self, id: u32, t: u32, count: u64, ctx: &Context<'_>) {
+        let series = self.series.get_mut(id);
+        if let Some(episode) = series.skip_to(self.t, ctx) {
+            self.fleet.add(episode);
+        }
+        series.correct(t, count, ctx);
+        self.wheel.set(id, series.next_visit(ctx), self.t - 1);
+    }
+
+    /// Builds what a snapshot leaves out.
+    pub(super) fn rebuild(&mut self) {
+        self.registry.rebuild();
+        self.waiting.rebuild();
+        self.wheel.rebuild();
+    }
+}

@@ -1,0 +1,218 @@
+//! What a surprise is worth on this series, given how often and how hard it surprises (6.5).
+//!
+//! Hourly maxima teach two numbers, how many exceedances and how far; the strongest hours of the
+//! last week are remembered as precedents. Here too are the episodes that the fleet layer counts.
+
+use libm::log10;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Direction;
+
+use super::fleet::{BINS, EPISODE_Z, FIRST_HOUR};
+use super::settings::{PRECEDENT_AGE_HOURS, RECALIBRATION_AGE_HOURS, Tuning};
+use super::surprise::Surprise;
+
+/// 2^(-1/168): half is forgotten in a week.
+const KEEP_PER_HOUR: f64 = 0.995_882_615_418_725_3;
+const PRECEDENTS: usize = 8;
+/// How much a precedent may fall short of what it excuses.
+const COMPARABLE: f64 = 1.5;
+/// z that precedents leave, and above which they are asked for.
+const PRECEDENTED_Z: f64 = 2.0;
+
+/// The largest surprise of an hour, or of several neighbouring ones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Peak {
+    surprise: f32,
+    direction: Direction,
+    /// Seen to expected, and seen per bucket, in its window.
+    ratio: f32,
+    rate: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Precedent {
+    t: u32,
+    peak: Peak,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recalibration {
+    /// n, se and hrs.
+    exceedances: f32,
+    excess: f32,
+    hours: f32,
+    /// Of the running hour; `None` while nothing exceeded.
+    peak: Option<Peak>,
+    precedents: Vec<Precedent>,
+    /// Place of the youngest precedent.
+    newest: u8,
+    /// An incident was open when the running hour began.
+    began_in_incident: bool,
+    /// Largest z of the running hour, and of the episode that it may continue.
+    hour_z: f32,
+    episode_z: f32,
+}
+
+impl Recalibration {
+    /// Books the hour that closed at boundary `t`, where the series is `age` hours
+    /// old. Returns the bin of an episode that the closed hour ended.
+    pub fn close_hour(
+        &mut self,
+        t: u32,
+        age: u32,
+        in_incident: bool,
+        tuning: &Tuning,
+    ) -> Option<usize> {
+        let peak = self.peak.take();
+        if age >= RECALIBRATION_AGE_HOURS && !self.began_in_incident {
+            self.learn(peak.map_or(0.0, |peak| f64::from(peak.surprise)), tuning);
+        }
+        if let Some(peak) = peak
+            && age >= PRECEDENT_AGE_HOURS
+            && f64::from(peak.surprise) > tuning.precedent_min
+        {
+            self.remember(Precedent { t, peak }, tuning);
+        }
+        self.began_in_incident = in_incident;
+        self.close_episode()
+    }
+
+    /// Decades per series-hour that a surprise is worth, before precedents.
+    pub fn z(&self, surprise: f64, tuning: &Tuning) -> f64 {
+        if surprise <= tuning.exceedance {
+            return 0.0;
+        }
+        let per_hour = (f64::from(self.exceedances) + 2.0) / (f64::from(self.hours) + 100.0);
+        let excess = surprise - tuning.exceedance;
+        15.0 * log10(1.0 + excess / (5.6 + f64::from(self.excess))) - log10(per_hour.min(1.0))
+    }
+
+    /// The same after precedents, at bucket `t`.
+    pub fn z_with_precedents(&self, t: u32, surprise: &Surprise, tuning: &Tuning) -> f64 {
+        let z = self.z(surprise.value, tuning);
+        if z > PRECEDENTED_Z && self.precedents_of(t, surprise, tuning) >= 2 {
+            PRECEDENTED_Z
+        } else {
+            z
+        }
+    }
+
+    /// Comparable episodes within the last week, this one's own hours left out.
+    pub fn precedents_of(&self, t: u32, surprise: &Surprise, tuning: &Tuning) -> usize {
+        let comparable = |precedent: &&Precedent| {
+            let age = t - precedent.t;
+            let peak = &precedent.peak;
+            Some(peak.direction) == surprise.direction
+                && (tuning.precedent_age_min..=tuning.precedent_age_max).contains(&age)
+                && peak.excuses(surprise)
+        };
+        self.precedents.iter().filter(comparable).count()
+    }
+
+    /// Lets a judged bucket into the running hour.
+    pub fn observe(&mut self, hour: u32, surprise: &Surprise, z: f64, tuning: &Tuning) {
+        let highest = self
+            .peak
+            .map_or(tuning.exceedance, |peak| f64::from(peak.surprise));
+        if let Some(direction) = surprise.direction
+            && surprise.value > highest
+        {
+            self.peak = Some(Peak {
+                surprise: surprise.value as f32,
+                direction,
+                ratio: surprise.ratio as f32,
+                rate: surprise.rate as f32,
+            });
+        }
+        if hour >= FIRST_HOUR {
+            self.hour_z = self.hour_z.max(z as f32);
+        }
+    }
+
+    /// Whether an episode may end with the running hour.
+    pub fn has_episode(&self) -> bool {
+        self.episode_z > 0.0 || self.hour_z >= EPISODE_Z as f32
+    }
+
+    /// n, se and hrs.
+    pub fn learned(&self) -> [f64; 3] {
+        [self.exceedances, self.excess, self.hours].map(f64::from)
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.precedents.capacity() * std::mem::size_of::<Precedent>()
+    }
+
+    fn learn(&mut self, highest: f64, tuning: &Tuning) {
+        let mut exceedances = f64::from(self.exceedances) * KEEP_PER_HOUR;
+        let mut excess = f64::from(self.excess) * KEEP_PER_HOUR;
+        if highest > tuning.exceedance {
+            exceedances += 1.0;
+            excess += (highest - tuning.exceedance).min(tuning.excess_max);
+        }
+        self.exceedances = exceedances as f32;
+        self.excess = excess as f32;
+        self.hours = (f64::from(self.hours) * KEEP_PER_HOUR + 1.0) as f32;
+    }
+
+    fn remember(&mut self, precedent: Precedent, tuning: &Tuning) {
+        if let Some(newest) = self.precedents.get_mut(usize::from(self.newest))
+            && newest.peak.direction == precedent.peak.direction
+            && precedent.t - newest.t < tuning.precedent_age_min
+        {
+            newest.t = precedent.t;
+            newest.peak.join(&precedent.peak);
+        } else if self.precedents.len() < PRECEDENTS {
+            self.newest = self.precedents.len() as u8;
+            self.precedents.reserve_exact(1);
+            self.precedents.push(precedent);
+        } else {
+            self.newest = (self.newest + 1) % PRECEDENTS as u8;
+            self.precedents[usize::from(self.newest)] = precedent;
+        }
+    }
+
+    fn close_episode(&mut self) -> Option<usize> {
+        let hour_z = std::mem::take(&mut self.hour_z);
+        if hour_z >= EPISODE_Z as f32 {
+            self.episode_z = self.episode_z.max(hour_z);
+            return None;
+        }
+        let episode_z = std::mem::take(&mut self.episode_z);
+        (episode_z > 0.0).then(|| {
+            let bin = (f64::from(episode_z) - EPISODE_Z) / 0.1 + 1e-9;
+            (bin as usize).min(BINS - 1)
+        })
+    }
+}
+
+impl Peak {
+    fn excuses(&self, surprise: &Surprise) -> bool {
+        let ratio = f64::from(self.ratio);
+        let as_strong = f64::from(self.surprise) * COMPARABLE >= surprise.value;
+        let as_far = match self.direction {
+            Direction::Up => {
+                ratio * COMPARABLE >= surprise.ratio
+                    || f64::from(self.rate) * COMPARABLE >= surprise.rate
+            }
+            Direction::Down => ratio <= COMPARABLE * surprise.ratio,
+        };
+        as_strong || as_far
+    }
+
+    /// Takes the more extreme of both; they have one direction.
+    fn join(&mut self, other: &Peak) {
+        self.surprise = self.surprise.max(other.surprise);
+        match self.direction {
+            Direction::Up => {
+                self.ratio = self.ratio.max(other.ratio);
+                self.rate = self.rate.max(other.rate);
+            }
+            Direction::Down => {
+                self.ratio = self.ratio.min(other.ratio);
+                self.rate = self.rate.min(other.rate);
+            }
+        }
+    }
+}

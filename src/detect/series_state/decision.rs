@@ -1,0 +1,125 @@
+//! The last step of a judged bucket: start an incident, let it go on, or end it (6.6).
+
+use crate::model::Direction;
+
+use super::super::explanation::Start;
+use super::super::settings::FIRST_WEEK_HOURS;
+use super::super::surprise::{Scene, Surprise, decades};
+use super::super::verdict::{Change, Context, Phase};
+use super::{SeriesState, window_phis};
+
+/// What a bucket decided, and the buckets that a closed incident makes forgotten.
+pub struct Decision {
+    pub phase: Phase,
+    pub change: Option<Change>,
+    pub forgets: Option<(u32, u32)>,
+}
+
+impl Decision {
+    fn stays(phase: Phase) -> Self {
+        Decision {
+            phase,
+            change: None,
+            forgets: None,
+        }
+    }
+}
+
+impl SeriesState {
+    /// Starts, goes on with or ends an incident.
+    pub(super) fn decide(
+        &mut self,
+        scene: &Scene<'_>,
+        surprise: &Surprise,
+        z: f64,
+        ctx: &Context<'_>,
+    ) -> Decision {
+        if let Some(open) = self.incidents.open() {
+            let direction = open.direction;
+            let is_calm = self.is_calm(scene, direction);
+            let Some((onset, end, reason)) = self.incidents.pass(scene.t, is_calm, ctx.tuning)
+            else {
+                return Decision::stays(Phase::Incident(direction));
+            };
+            return Decision {
+                phase: self.phase_without_incident(scene.t, ctx),
+                change: Some(Change::End { end, reason }),
+                forgets: Some((onset, end)),
+            };
+        }
+        let phase = self.phase_without_incident(scene.t, ctx);
+        let Some(direction) = surprise
+            .direction
+            .filter(|_| phase == Phase::Calm && z > 0.0)
+        else {
+            return Decision::stays(phase);
+        };
+        let age = self.age(scene.t, ctx.tuning);
+        let extra = if age < FIRST_WEEK_HOURS {
+            ctx.tuning.first_week_extra
+        } else {
+            0.0
+        };
+        let z_threshold = ctx.threshold + extra;
+        let fires = surprise.is_enough(z, z_threshold, ctx.tuning);
+        let onset = if fires {
+            scene.onset(direction)
+        } else {
+            (scene.t + 1).saturating_sub(ctx.tuning.windows[surprise.window])
+        };
+        let is_first_week = scene.t / ctx.tuning.hour < FIRST_WEEK_HOURS;
+        if is_first_week && !scene.history.has_count_before(onset) {
+            return Decision::stays(Phase::New);
+        }
+        if !fires {
+            return Decision::stays(Phase::Calm);
+        }
+        let recalibration = &self.recalibration;
+        let start = Start {
+            scene,
+            surprise,
+            z,
+            z_threshold,
+            recalibration,
+        };
+        let explanation = start.explain();
+        let continues = self.incidents.start(scene.t, onset, direction, ctx.tuning);
+        Decision {
+            phase: Phase::Incident(direction),
+            change: Some(Change::Start {
+                onset,
+                direction,
+                explanation,
+                continues,
+            }),
+            forgets: None,
+        }
+    }
+
+    fn phase_without_incident(&self, t: u32, ctx: &Context<'_>) -> Phase {
+        let is_young = self.age(t, ctx.tuning) < ctx.tuning.warm_up_hours;
+        if is_young || self.incidents.begins_anew() {
+            Phase::WarmUp
+        } else {
+            Phase::Calm
+        }
+    }
+
+    /// Whether a bucket of an open incident is as usual (6.6).
+    fn is_calm(&self, scene: &Scene<'_>, direction: Direction) -> bool {
+        const CALM: f64 = 1.3;
+        let phis = self.dispersion.phi();
+        let is_usual = |length: u32, phi: f64| {
+            let sums = scene.recent.sum(scene.t, length);
+            decades(direction, sums.count, sums.mean, phi) < CALM
+        };
+        match direction {
+            Direction::Up => is_usual(1, phis[0]),
+            Direction::Down => {
+                let is_informative = scene.recent.sum(scene.t, 2).mean >= 6.0 * phis[0];
+                is_usual(scene.tuning.windows[2], window_phis(phis, scene.tuning)[2])
+                    || is_informative && is_usual(2, phis[0])
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the engine keeps of each series beside its history: state, first and last count.
+//!
+//! Columns by series id. The sweep over the last counts, once an hour, is the one place that
+//! touches all series; it reads four bytes of each.
+
+use serde::{Deserialize, Serialize};
+
+use super::prefetch::prefetch;
+use super::series_state::SeriesState;
+use crate::model::Minute;
+
+/// Silent minutes after which a series is forgotten (design, section 3).
+pub const FORGET_MINUTES: u32 = 11_600;
+
+/// No count yet, or no series.
+const NONE: u32 = u32::MAX;
+
+/// States and times by series id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SeriesTable {
+    states: Vec<Option<Box<SeriesState>>>,
+    /// First and last bucket with a count.
+    first: Vec<u32>,
+    last: Vec<u32>,
+}
+
+impl SeriesTable {
+    pub fn holds(&self, id: u32) -> bool {
+        self.states.get(id as usize).is_some_and(Option::is_some)
+    }
+
+    pub fn admit(&mut self, id: u32, state: SeriesState) {
+        let length = self.states.len().max(id as usize + 1);
+        self.states.resize_with(length, || None);
+        self.first.resize(length, NONE);
+        self.last.resize(length, NONE);
+        self.states[id as usize] = Some(Box::new(state));
+    }
+
+    pub fn forget(&mut self, id: u32) {
+        self.states[id as usize] = None;
+        self.first[id as usize] = NONE;
+        self.last[id as usize] = NONE;
+    }
+
+    /// Notes a count in bucket `t`.
+    pub fn note(&mut self, id: u32, t: u32) {
+        let (first, last) = (&mut self.first[id as usize], &mut self.last[id as usize]);
+        *first = (*first).min(t);
+        *last = if *last == NONE { t } else { (*last).max(t) };
+    }
+
+    /// First bucket with a count.
+    pub fn first(&self, id: u32) -> u32 {
+        self.first[id as usize]
+    }
+
+    pub fn get_mut(&mut self, id: u32) -> &mut SeriesState {
+        let state = self.states[id as usize].as_deref_mut();
+        state.expect("a series that counted or is due has a state")
+    }
+
+    /// Fetches a state ahead of its use.
+    pub fn prefetch(&self, id: u32) {
+        if let Some(Some(state)) = self.states.get(id as usize) {
+            prefetch(std::slice::from_ref(&**state), 0);
+        }
+    }
+
+    /// Series with a count in the seven days before bucket `t`; appends those to forget.
+    pub fn sweep(&self, t: u32, width: u32, forgotten: &mut Vec<u32>) -> u64 {
+        let week = 7 * Minute::PER_DAY / width;
+        let silent_max = FORGET_MINUTES.div_ceil(width);
+        let mut live = 0;
+        for (id, last) in self.last.iter().enumerate() {
+            if *last == NONE {
+                continue;
+            }
+            live += u64::from(t - last <= week);
+            if t - last > silent_max {
+                forgotten.push(id as u32);
+            }
+        }
+        live
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        let boxed = size_of::<SeriesState>() + 16;
+        let states = self.states.iter().flatten();
+        states
+            .map(|state| boxed + state.heap_bytes())
+            .sum::<usize>()
+            + self.states.capacity() * 8
+            + (self.first.capacity() + self.last.capacity()) * 4
+    }
+}

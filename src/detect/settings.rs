@@ -1,0 +1,215 @@
+//! What the user may set of the detector, and every constant that follows from it.
+//!
+//! `DetectSettings` is as written, `Tuning` as the kernel needs it: windows, blocks, decays and
+//! limits for the bucket width and the profile in force. All numbers come from the reference
+//! (detection, section 6); each names the part it belongs to.
+
+use serde::{Deserialize, Serialize};
+
+/// Buckets of recent counts and expectations a series keeps: the widest window, moved by the
+/// shifts, with the late minutes before it, fits.
+pub const RECENT: usize = 64;
+/// Hours of a week.
+pub const WEEK_HOURS: usize = 168;
+/// Minutes that a history must reach back: 7 days, the widest window and the shift (6.1).
+pub const HISTORY_MINUTES: u32 = 10_143;
+
+/// How readily the engine speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// The budget decides, through the fleet layer.
+    #[default]
+    Default,
+    /// As sensitive as CloudTrail Insights: two calls of an API that is never called are enough.
+    Compat,
+    /// About one insight per series and week, for a handful of series that someone looks at.
+    Watch,
+}
+
+/// The part of the configuration that changes decisions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectSettings {
+    /// False insights a week that the user accepts over all series.
+    pub budget_per_week: f64,
+    /// A threshold fixed by hand; the fleet layer is off.
+    pub fixed_z: Option<f64>,
+    pub profile: Profile,
+    /// Width of a bucket: 1, 5, 15 or 60 minutes.
+    pub bucket_minutes: u32,
+    /// Series tracked over all shards.
+    pub series_max: u64,
+    /// Attribution values kept per series, dimension and UTC day.
+    pub values_max: u32,
+}
+
+impl Default for DetectSettings {
+    fn default() -> Self {
+        DetectSettings {
+            budget_per_week: 1.0,
+            fixed_z: None,
+            profile: Profile::Default,
+            bucket_minutes: 1,
+            series_max: 2_000_000,
+            values_max: 64,
+        }
+    }
+}
+
+/// The kernel's constants for one bucket width and profile. Counts and times are in buckets,
+/// rates in calls per minute, unless the name says otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuning {
+    pub bucket_minutes: u32,
+    /// Buckets in an hour.
+    pub hour: u32,
+    /// Buckets in a day.
+    pub day: u32,
+    /// Lengths of the four windows whose sums are judged (6.4).
+    pub windows: [u32; 4],
+    /// Lengths of the four blocks that dispersion is learned from (6.3).
+    pub blocks: [u32; 4],
+    /// What a block's learning keeps at each step: half is forgotten in two days (6.3).
+    pub block_keep: [f64; 4],
+    /// All blocks end together after this many buckets.
+    pub cycle: u32,
+    /// For each place in the cycle, which of the second to fourth block end with it, as bits.
+    pub block_ends: [u8; 60],
+    /// Distance of each bucket of an hour from the middle of the hour, in hours (6.2).
+    pub offsets: [f64; 60],
+    /// Sum of the distances over one half of the hour, in minutes.
+    pub half_offsets: f64,
+    /// The third window lies between the second and third block (6.3, one-minute buckets only).
+    pub interpolates_dispersion: bool,
+    /// A drop is judged on window i only where M is at least this many phi; infinite for never.
+    pub drop_mean_min: [f64; 4],
+    /// Longest window that an onset is looked for in.
+    pub onset_window: u32,
+    /// Hours of a series' life before it may start an incident (6.6).
+    pub warm_up_hours: u32,
+    /// Decades that z* is higher by in a series' first week (6.6).
+    pub first_week_extra: f64,
+    /// Surprise above which an hour counts as an exceedance and z is more than 0 (6.5).
+    pub exceedance: f64,
+    /// Calls that the window of a surge must hold for a Start.
+    pub surge_count_min: f64,
+    /// Excess beyond which nothing more is learned (6.5).
+    pub excess_max: f64,
+    /// Surprise above which an hour becomes a precedent (6.5).
+    pub precedent_min: f64,
+    /// Age in buckets below which a precedent belongs to the same episode, and from which it is
+    /// forgotten (6.5).
+    pub precedent_age_min: u32,
+    pub precedent_age_max: u32,
+    /// Calm buckets in a row that end an incident (6.6).
+    pub calm_count: u32,
+    /// Buckets after a Start at which an incident becomes the new normal (6.6).
+    pub new_normal: u32,
+    /// Buckets after a calm end within which a Start continues the incident before (6.6).
+    pub continue_within: u32,
+    /// The threshold that this profile or the user fixes; `None` leaves it to the fleet layer.
+    pub fixed_z: Option<f64>,
+}
+
+/// Age in hours from which hours are learned for recalibration (6.5).
+pub const RECALIBRATION_AGE_HOURS: u32 = 49;
+/// Age in hours from which precedents are kept (6.5).
+pub const PRECEDENT_AGE_HOURS: u32 = 25;
+/// Age in hours at which what was learned of errors on the first day is forgotten (6.3).
+pub const FIRST_DAY_HOURS: u32 = 24;
+/// Age in hours below which a Start needs a decade more (6.6).
+pub const FIRST_WEEK_HOURS: u32 = 168;
+/// Threshold of the watch profile (section 2: about one insight per series-week).
+const WATCH_Z: f64 = 1.5;
+/// Thresholds of the compat profile: every sample that AWS documents fires. Four calls of an API
+/// that is called every nine hours are 3.9 decades, two of one never called are 4.6, and a single
+/// one would be 4.1: it takes two.
+const COMPAT_Z: f64 = 2.0;
+const COMPAT_EXCEEDANCE: f64 = 3.5;
+
+impl Tuning {
+    /// Panics when the bucket is none of 1, 5, 15 and 60 minutes, which configuration refuses.
+    pub fn new(settings: &DetectSettings) -> Self {
+        let bucket = settings.bucket_minutes;
+        assert!(
+            [1, 5, 15, 60].contains(&bucket),
+            "a bucket is 1, 5, 15 or 60 minutes, not {bucket}"
+        );
+        let is_minute = bucket == 1;
+        let windows = if is_minute {
+            [1, 5, 10, 60]
+        } else {
+            [1, 6, 12, 48]
+        };
+        let blocks = if is_minute {
+            [1, 5, 15, 60]
+        } else {
+            [1, 6, 12, 48]
+        };
+        let profile_z = match settings.profile {
+            Profile::Default => None,
+            Profile::Compat => Some(COMPAT_Z),
+            Profile::Watch => Some(WATCH_Z),
+        };
+        let is_compat = settings.profile == Profile::Compat;
+        Tuning {
+            bucket_minutes: bucket,
+            hour: 60 / bucket,
+            day: 1440 / bucket,
+            windows,
+            blocks,
+            block_keep: blocks.map(|w| libm::exp2(-f64::from(w * bucket) / 2880.0)),
+            cycle: blocks[3],
+            block_ends: std::array::from_fn(|place| block_ends(place as u32, blocks)),
+            offsets: std::array::from_fn(|m| offset(m as u32, 60 / bucket)),
+            half_offsets: if bucket == 60 { 0.0 } else { 7.5 },
+            interpolates_dispersion: is_minute,
+            drop_mean_min: drop_mean_min(bucket, windows),
+            onset_window: windows[3],
+            warm_up_hours: match settings.profile {
+                Profile::Watch => 12,
+                Profile::Default | Profile::Compat => 48,
+            },
+            first_week_extra: if settings.profile == Profile::Default {
+                1.0
+            } else {
+                0.0
+            },
+            exceedance: if is_compat { COMPAT_EXCEEDANCE } else { 4.0 },
+            surge_count_min: if is_compat { 2.0 } else { 0.0 },
+            excess_max: 10.0,
+            precedent_min: 8.4,
+            precedent_age_min: 181_u32.div_ceil(bucket),
+            precedent_age_max: 10_140 / bucket,
+            calm_count: 5,
+            new_normal: 1440 / bucket,
+            continue_within: 120_u32.div_ceil(bucket),
+            fixed_z: settings.fixed_z.or(profile_z),
+        }
+    }
+}
+
+/// Drops on windows under 10 minutes (wider buckets: an hour) need an expectation of 100 phi at
+/// one-minute buckets and are not judged at wider ones (6.4, 6.10).
+fn drop_mean_min(bucket: u32, windows: [u32; 4]) -> [f64; 4] {
+    windows.map(|window| match (bucket, window) {
+        (1, 1 | 5) => 100.0,
+        (1, _) => 0.0,
+        _ if window * bucket >= 60 => 0.0,
+        _ => f64::INFINITY,
+    })
+}
+
+fn block_ends(place: u32, blocks: [u32; 4]) -> u8 {
+    let mut ends = 0;
+    for open in 0..3 {
+        if (place + 1).is_multiple_of(blocks[open + 1]) {
+            ends |= 1 << open;
+        }
+    }
+    ends
+}
+
+fn offset(m: u32, hour: u32) -> f64 {
+    ((f64::from(m) + 0.5) / f64::from(hour) - 0.5).abs()
+}

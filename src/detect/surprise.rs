@@ -1,0 +1,349 @@
+//! How improbable the last minutes are, under the baseline and its innocent explanations (6.4).
+//!
+//! Four windows are judged; what surprises must also surprise if the calls came a little early or
+//! late, and if it happens at this time of day. Surprises are in decades: 6 is one in a million.
+
+use libm::log;
+
+use crate::model::Direction;
+
+use super::recent::{Recent, Sums};
+use super::settings::Tuning;
+use super::tail::{ln_lower, ln_upper};
+use super::verdict::History;
+
+/// Surprise up to which no explanation is looked for.
+pub const EXPLAIN_MIN: f64 = 3.0;
+/// How far a window is moved, in buckets, to find calls that came early or late.
+const SHIFT_MAX: u32 = 2;
+/// Buckets before a window whose missing calls may have come late.
+const LATE_BUCKETS: u32 = 3;
+/// How far the same time of other days is moved.
+const PHASE_SHIFT: u32 = 3;
+/// A recurrence counts only if it was itself this surprising.
+const RECURRENCE_MIN: f64 = 2.0;
+/// A drop's recurrence is at least this, so that it has a dispersion.
+const RECURRENCE_MEAN_MIN: f64 = 0.05;
+
+/// The largest explained surprise of one bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Surprise {
+    /// Largest before explanations.
+    pub raw: f64,
+    /// Largest after explanations.
+    pub value: f64,
+    /// Side of the latter; `None` where it is 0.
+    pub direction: Option<Direction>,
+    /// Seen to expected, and seen per bucket, in its window.
+    pub ratio: f64,
+    pub rate: f64,
+    /// Which of the four windows it is.
+    pub window: usize,
+}
+
+/// One window under the baseline.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub index: usize,
+    pub length: u32,
+    pub sums: Sums,
+    pub phi: f64,
+}
+
+/// Expected sums under which a window may be innocent; `None` where it does not apply.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Innocents {
+    pub shifted: Option<f64>,
+    pub same_phase: Option<f64>,
+}
+
+/// What a bucket is judged from.
+pub struct Scene<'a> {
+    pub t: u32,
+    pub recent: &'a Recent,
+    /// Expectations of the two buckets to come.
+    pub ahead: [f64; SHIFT_MAX as usize],
+    /// Dispersion of each window.
+    pub phis: [f64; 4],
+    pub tuning: &'a Tuning,
+    pub history: &'a dyn History,
+}
+
+/// Decades of a tail on the side of `direction`; 0 if `x` is not there.
+pub fn decades(direction: Direction, x: f64, mean: f64, phi: f64) -> f64 {
+    let ln = match direction {
+        Direction::Up => ln_upper(x, mean, phi),
+        Direction::Down => ln_lower(x, mean, phi),
+    };
+    -ln / std::f64::consts::LN_10
+}
+
+/// Whether a sum is far enough off for its tail to be worth computing.
+pub fn is_notable(count: f64, mean: f64, phi: f64) -> bool {
+    let off = count - mean;
+    off * off >= 4.0 * phi * mean || off >= 6.0 * phi
+}
+
+impl Window {
+    pub fn direction(&self) -> Direction {
+        if self.sums.count < self.sums.mean {
+            Direction::Down
+        } else {
+            Direction::Up
+        }
+    }
+
+    /// Decades under the baseline; 0 where the window says nothing.
+    pub fn raw(&self, tuning: &Tuning) -> f64 {
+        let Sums { count, mean } = self.sums;
+        let direction = self.direction();
+        if direction == Direction::Down && mean < tuning.drop_mean_min[self.index] * self.phi {
+            return 0.0;
+        }
+        if !is_notable(count, mean, self.phi) {
+            return 0.0;
+        }
+        decades(direction, count, mean, self.phi)
+    }
+
+    /// Decades that no innocent explanation takes away.
+    pub fn explained(&self, raw: f64, innocents: &Innocents) -> f64 {
+        let shifted = self.if_shifted(raw, innocents.shifted);
+        if shifted <= EXPLAIN_MIN {
+            return shifted;
+        }
+        self.if_same_phase(shifted, innocents.same_phase)
+    }
+
+    pub fn if_shifted(&self, raw: f64, mean: Option<f64>) -> f64 {
+        mean.map_or(raw, |mean| {
+            raw.min(decades(self.direction(), self.sums.count, mean, self.phi))
+        })
+    }
+
+    pub fn if_same_phase(&self, shifted: f64, reference: Option<f64>) -> f64 {
+        reference.map_or(shifted, |reference| {
+            let phi = self.phi.max(1.0 + 0.06 * reference);
+            shifted.min(decades(self.direction(), self.sums.count, reference, phi))
+        })
+    }
+
+    pub fn ratio(&self) -> f64 {
+        (self.sums.count + 0.5) / (self.sums.mean + 0.5)
+    }
+
+    pub fn rate(&self) -> f64 {
+        self.sums.count / f64::from(self.length)
+    }
+}
+
+impl Surprise {
+    /// Whether a score is enough for a Start. It and the threshold are taken to six decimals, so
+    /// that the last bits of logarithms decide nothing (6.9).
+    pub fn is_enough(&self, z: f64, threshold: f64, tuning: &Tuning) -> bool {
+        let count = self.rate * f64::from(tuning.windows[self.window]);
+        let is_surge = self.direction == Some(Direction::Up);
+        (z * 1e6).round() >= (threshold * 1e6).round()
+            && !(is_surge && count.round() < tuning.surge_count_min)
+    }
+}
+
+impl Scene<'_> {
+    pub fn judge(&self) -> Surprise {
+        let mut best = Surprise::default();
+        let sums = self.recent.window_sums(self.t, self.tuning.windows);
+        for (index, sums) in sums.into_iter().enumerate() {
+            let length = self.tuning.windows[index];
+            if length > self.t + 1 {
+                break;
+            }
+            let window = Window {
+                index,
+                length,
+                sums,
+                phi: self.phis[index],
+            };
+            let raw = window.raw(self.tuning);
+            best.raw = best.raw.max(raw);
+            if raw <= best.value {
+                continue;
+            }
+            let value = self.explain(&window, raw);
+            if value > best.value {
+                best = Surprise {
+                    raw: best.raw,
+                    value,
+                    direction: Some(window.direction()),
+                    ratio: window.ratio(),
+                    rate: window.rate(),
+                    window: index,
+                };
+            }
+        }
+        best
+    }
+
+    /// The window with this index as it stands.
+    pub fn window(&self, index: usize) -> Window {
+        let length = self.tuning.windows[index];
+        let sums = self.recent.window_sums(self.t, self.tuning.windows)[index];
+        Window {
+            index,
+            length,
+            sums,
+            phi: self.phis[index],
+        }
+    }
+
+    fn explain(&self, window: &Window, raw: f64) -> f64 {
+        if raw <= EXPLAIN_MIN {
+            return raw;
+        }
+        let shifted = window.if_shifted(raw, self.shifted_mean(window));
+        if shifted <= EXPLAIN_MIN {
+            return shifted;
+        }
+        window.if_same_phase(shifted, self.same_phase(window))
+    }
+
+    /// What the window would expect if its calls came up to two buckets early or late, or (a
+    /// surge) if calls missing just before it came late.
+    pub fn shifted_mean(&self, window: &Window) -> Option<f64> {
+        let length = window.length;
+        if self.t <= length + 8 {
+            return None;
+        }
+        let is_surge = window.direction() == Direction::Up;
+        let base = window.sums.mean;
+        let mut extreme = base;
+        let mut earlier = base;
+        let mut later = base;
+        for shift in 0..SHIFT_MAX {
+            earlier += self.recent.mean(self.t - length - shift) - self.recent.mean(self.t - shift);
+            later +=
+                self.ahead[shift as usize] - self.mean_ahead(shift as i64 + 1 - i64::from(length));
+            for moved in [earlier, later] {
+                extreme = if is_surge {
+                    extreme.max(moved)
+                } else {
+                    extreme.min(moved)
+                };
+            }
+        }
+        if is_surge {
+            let mut missing = 0.0;
+            for back in 0..LATE_BUCKETS {
+                let t = self.t - length - back;
+                missing += (self.recent.mean(t) - self.recent.count(t)).max(0.0);
+            }
+            extreme = extreme.max(base + missing);
+        }
+        (extreme != base).then_some(extreme)
+    }
+
+    /// Expectation of the bucket `ahead` of this one; 0 or less is this one or before.
+    fn mean_ahead(&self, ahead: i64) -> f64 {
+        if ahead > 0 {
+            self.ahead[ahead as usize - 1]
+        } else {
+            self.recent.mean(self.t - (-ahead) as u32)
+        }
+    }
+
+    /// What happens at this time of day: the second most extreme of the last seven days, or what
+    /// happened a week ago, if that was itself out of the ordinary.
+    pub fn same_phase(&self, window: &Window) -> Option<f64> {
+        let direction = window.direction();
+        let is_surge = direction == Direction::Up;
+        let more_extreme = |a: f64, b: f64| if is_surge { a.max(b) } else { a.min(b) };
+        let mut days = 0;
+        // Most and second most extreme, and the last one looked at.
+        let (mut first, mut second, mut oldest) = (None::<f64>, None::<f64>, 0.0);
+        while days < 7 {
+            let back = (days + 1) * self.tuning.day + PHASE_SHIFT + window.length;
+            if back > self.t {
+                break;
+            }
+            oldest = self.extreme_near(self.t - (days + 1) * self.tuning.day, window);
+            days += 1;
+            match first {
+                None => first = Some(oldest),
+                Some(most) if more_extreme(most, oldest) != most => {
+                    second = first;
+                    first = Some(oldest);
+                }
+                Some(_) => second = Some(second.map_or(oldest, |s| more_extreme(s, oldest))),
+            }
+        }
+        let mut reference = second?;
+        if days == 7 {
+            reference = more_extreme(reference, oldest);
+        }
+        let is_beyond = if is_surge {
+            reference > window.sums.mean
+        } else {
+            reference < window.sums.mean
+        };
+        if !is_beyond
+            || decades(direction, reference, window.sums.mean, window.phi) <= RECURRENCE_MIN
+        {
+            return None;
+        }
+        Some(if is_surge {
+            reference
+        } else {
+            reference.max(RECURRENCE_MEAN_MIN)
+        })
+    }
+
+    /// First bucket of the window ending now that best divides usual from unusual: the likelihood
+    /// ratio of its own rate over the expected one, the shortest where several are best.
+    pub fn onset(&self, direction: Direction) -> u32 {
+        let mut sums = Sums::default();
+        let mut onset = self.t;
+        let mut best = f64::NEG_INFINITY;
+        for back in 0..self.tuning.onset_window.min(self.t + 1) {
+            let t = self.t - back;
+            sums.count += self.recent.count(t);
+            sums.mean += self.recent.mean(t);
+            let is_on_side = match direction {
+                Direction::Up => sums.count > sums.mean,
+                Direction::Down => sums.count < sums.mean,
+            };
+            let gain = if sums.count > 0.0 {
+                sums.count * log(sums.count / sums.mean)
+            } else {
+                0.0
+            };
+            let ratio = gain - (sums.count - sums.mean);
+            if is_on_side && ratio > best {
+                best = ratio;
+                onset = t;
+            }
+        }
+        onset
+    }
+
+    /// Most extreme raw sum of the window's length that ends within three buckets of `t`.
+    fn extreme_near(&self, t: u32, window: &Window) -> f64 {
+        let length = window.length as usize;
+        let span = length + 2 * PHASE_SHIFT as usize;
+        let from = i64::from(t + PHASE_SHIFT + 1) - span as i64;
+        if self.history.is_silent(from, from + span as i64) {
+            return 0.0;
+        }
+        let mut counts = [0; 80];
+        let counts = &mut counts[..span];
+        self.history.counts(from, counts);
+        let mut sum: u64 = counts[..length].iter().sum();
+        let mut extreme = sum;
+        for i in length..span {
+            sum = sum + counts[i] - counts[i - length];
+            extreme = match window.direction() {
+                Direction::Up => extreme.max(sum),
+                Direction::Down => extreme.min(sum),
+            };
+        }
+        extreme as f64
+    }
+}

@@ -1,0 +1,108 @@
+//! What the kernel is asked and what it answers, as values.
+//!
+//! A `Verdict` is an opinion on one bucket of one series, a `Change` a decision about an incident.
+
+use crate::model::{Direction, EndReason, Explanation};
+
+use super::quantile::quantiles;
+use super::settings::{Tuning, WEEK_HOURS};
+
+/// What a series' decisions depend on besides its own counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub tuning: &'a Tuning,
+    /// Hours since 1970 of the engine's origin.
+    pub origin_hour: u32,
+    /// The z* in force this hour, before the first week's extra decade.
+    pub threshold: f64,
+}
+
+/// The raw counts of one series, late ones included.
+pub trait History {
+    /// Counts of the buckets from `from` on; 0 where there are none and before the origin.
+    fn counts(&self, from: i64, out: &mut [u64]);
+    /// True only if the buckets `from .. to` certainly hold no count.
+    fn is_silent(&self, from: i64, to: i64) -> bool;
+    /// Whether any bucket before `t` holds a count.
+    fn has_count_before(&self, t: u32) -> bool;
+}
+
+/// What a series is in after a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Too young to start an incident.
+    WarmUp,
+    /// A Start is withheld: the engine is in its first week and never saw this series before.
+    New,
+    Calm,
+    Incident(Direction),
+}
+
+/// An opinion on one bucket of one series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    pub t: u32,
+    pub count: u64,
+    /// Calls expected in this bucket.
+    pub expected: f64,
+    /// Dispersion of single buckets, as at the start of the hour.
+    pub phi1: f64,
+    /// Decades before and after innocent explanations.
+    pub surprise_raw: f64,
+    pub surprise: f64,
+    /// Decades per series-hour after recalibration.
+    pub z: f64,
+    /// The side of the largest explained surprise; `None` when nothing surprised.
+    pub direction: Option<Direction>,
+    pub phase: Phase,
+}
+
+impl Verdict {
+    /// 5 % and 95 % quantiles of the count expected in this bucket.
+    pub fn expected_range(&self) -> (f64, f64) {
+        quantiles(self.expected, self.phi1)
+    }
+}
+
+/// A decision that a bucket brought.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Start {
+        /// First unusual bucket.
+        onset: u32,
+        direction: Direction,
+        /// Complete but for `budget_per_week` and `expected_per_week`.
+        explanation: Explanation,
+        /// It follows an incident of the same direction that ended within two hours.
+        continues: bool,
+    },
+    End {
+        /// First bucket after the incident.
+        end: u32,
+        reason: EndReason,
+    },
+}
+
+/// A run of hours with a notable z that is over (6.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpisodeEnd {
+    /// Hour since the origin that fell below and so ended the run.
+    pub hour: u32,
+    /// Bin of the run's largest z, below [`super::fleet::BINS`].
+    pub bin: usize,
+}
+
+/// What judging a bucket brought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    pub verdict: Verdict,
+    pub change: Option<Change>,
+    pub episode_ended: Option<EpisodeEnd>,
+}
+
+impl Context<'_> {
+    /// Slot of the week of an hour since the origin.
+    pub fn slot(&self, hour: u32) -> usize {
+        ((u64::from(self.origin_hour) + u64::from(hour)) % WEEK_HOURS as u64) as usize
+    }
+}

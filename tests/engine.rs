@@ -1,0 +1,318 @@
+//! The detect engine against a naive oracle, and against itself run in other ways.
+//!
+//! Streams come from a seed. Whatever the cuts, the order, the snapshots and the splits, insights
+//! and scores must be the same; and they must be those of an engine that keeps everything and
+//! visits every series in every minute.
+
+#[path = "engine/oracle.rs"]
+mod oracle;
+#[path = "engine/streams.rs"]
+mod streams;
+
+use std::collections::{BTreeMap, HashSet};
+
+use insightd::detect::{DetectSettings, Engine, Output, SnapshotError};
+use insightd::model::{Edge, InsightEvent, Minute, ScoreRow};
+use oracle::Oracle;
+use proptest::prelude::*;
+use streams::{Random, Step, Stream, batch, stream};
+
+fn settings(fixed_z: Option<f64>) -> DetectSettings {
+    DetectSettings {
+        fixed_z,
+        values_max: 3,
+        ..DetectSettings::default()
+    }
+}
+
+fn feed(engine: &mut Engine, step: &Step, out: &mut Output) {
+    match step {
+        Step::Rates(entries) => engine.observe(&batch(entries)),
+        Step::Advance(to) => engine.advance(Minute(*to), out),
+    }
+}
+
+fn straight(settings: &DetectSettings, steps: &[Step]) -> Output {
+    let mut engine = Engine::new(settings.clone());
+    let mut out = Output::with_scores();
+    for step in steps {
+        feed(&mut engine, step, &mut out);
+    }
+    out
+}
+
+fn interrupted(settings: &DetectSettings, steps: &[Step]) -> Output {
+    let mut engine = Engine::new(settings.clone());
+    let mut out = Output::with_scores();
+    for step in steps {
+        feed(&mut engine, step, &mut out);
+        let bytes = engine.snapshot();
+        engine = Engine::restore(settings.clone(), &bytes).expect("it was just taken");
+        assert!(
+            engine.snapshot() == bytes,
+            "a restored engine has the same snapshot"
+        );
+    }
+    out
+}
+
+/// Between two advances: all entries shuffled, split in parts, and cut into other batches.
+fn mixed(steps: &[Step], seed: u64) -> Vec<Step> {
+    let mut random = Random(seed);
+    let mut pool = Vec::new();
+    let mut result = Vec::new();
+    for step in steps {
+        match step {
+            Step::Rates(entries) => {
+                for entry in entries {
+                    pool.extend(entry.split(&mut random));
+                }
+            }
+            Step::Advance(to) => {
+                random.shuffle(&mut pool);
+                while !pool.is_empty() {
+                    let cut = 1 + random.below(pool.len() as u64) as usize;
+                    result.push(Step::Rates(pool.drain(..cut).collect()));
+                }
+                result.push(Step::Advance(*to));
+            }
+        }
+    }
+    result
+}
+
+/// Equal as values and to the last bit of their floats, which print in full.
+fn check_same(a: &Output, b: &Output, how: &str) {
+    for (left, right) in a.insights.iter().zip(&b.insights) {
+        assert_eq!(left, right, "{how}");
+    }
+    assert_eq!(a.insights.len(), b.insights.len(), "{how}");
+    assert!(a.scores == b.scores, "{how}: the scores differ");
+    assert_eq!(format!("{a:?}"), format!("{b:?}"), "{how}: to the byte");
+}
+
+fn check_ways(settings: &DetectSettings, stream: &Stream) -> Output {
+    let steps = &stream.steps;
+    let expected = straight(settings, steps);
+    check_same(
+        &expected,
+        &interrupted(settings, steps),
+        "restored at every batch",
+    );
+    check_same(
+        &expected,
+        &straight(settings, &mixed(steps, 1)),
+        "shuffled and split",
+    );
+    check_same(&expected, &interrupted(settings, &mixed(steps, 2)), "both");
+    expected
+}
+
+fn check_laws(insights: &[InsightEvent]) {
+    let mut open = BTreeMap::new();
+    let mut ids = HashSet::new();
+    let mut order = Vec::new();
+    for event in insights {
+        assert!(ids.insert(event.event_id), "{event:?}");
+        order.push((event.decided_at, event.series.clone(), event.edge));
+        match event.edge {
+            Edge::Start => {
+                assert!(event.minute <= event.decided_at);
+                let former = open.insert(event.series.clone(), event);
+                assert!(former.is_none(), "one open incident a series: {event:?}");
+            }
+            Edge::End => {
+                let start = open.remove(&event.series).expect("an End has its Start");
+                assert_eq!(start.shared_event_id, event.shared_event_id);
+                assert_eq!(start.baseline_count, event.baseline_count);
+                assert_eq!(start.baseline_minutes, event.baseline_minutes);
+                assert_eq!(start.explanation, event.explanation);
+                assert_eq!(event.insight_minutes, event.minute.0 - start.minute.0);
+            }
+        }
+    }
+    assert!(
+        order.is_sorted(),
+        "decided at, series key, End before Start"
+    );
+}
+
+/// Insights agree exactly; score rows agree, and no bucket with a count lacks one.
+fn check_oracle(settings: &DetectSettings, stream: &Stream) -> Output {
+    let found = straight(settings, &stream.steps);
+    let mut oracle = Oracle::new(settings.clone(), &stream.keys);
+    for step in &stream.steps {
+        oracle.feed(step);
+    }
+    for (left, right) in found.insights.iter().zip(&oracle.insights) {
+        assert_eq!(left, right);
+    }
+    assert_eq!(found.insights.len(), oracle.insights.len());
+    let rows = found.scores.as_deref().unwrap_or_default();
+    let mut expected: BTreeMap<_, &ScoreRow> = BTreeMap::new();
+    for row in &oracle.scores {
+        expected.insert((row.minute, row.key.clone()), row);
+    }
+    for row in rows {
+        let same = expected.remove(&(row.minute, row.key.clone()));
+        assert_eq!(Some(row), same);
+    }
+    assert!(
+        expected.values().all(|row| row.count == 0),
+        "every count has its row"
+    );
+    check_laws(&found.insights);
+    found
+}
+
+#[test]
+fn golden_stream_is_the_same_run_four_ways() {
+    let stream = stream(11, 9, 60, 1);
+    let out = check_ways(&settings(Some(2.5)), &stream);
+    check_laws(&out.insights);
+    assert!(out.insights.len() > 20, "{} insights", out.insights.len());
+}
+
+#[test]
+fn wide_buckets_are_the_same_run_four_ways() {
+    for width in [5, 15, 60] {
+        let settings = DetectSettings {
+            bucket_minutes: width,
+            ..settings(Some(2.0))
+        };
+        check_laws(&check_ways(&settings, &stream(u64::from(width), 8, 240, width)).insights);
+    }
+}
+
+#[test]
+fn the_oracle_agrees_over_two_weeks_with_the_fleet_layer() {
+    let settings = DetectSettings {
+        budget_per_week: 400.0,
+        ..settings(None)
+    };
+    let out = check_oracle(&settings, &stream(5, 15, 45, 1));
+    assert!(out.insights.len() > 4, "{} insights", out.insights.len());
+}
+
+#[test]
+fn the_oracle_agrees_on_wide_buckets() {
+    for width in [5, 15, 60] {
+        let settings = DetectSettings {
+            bucket_minutes: width,
+            ..settings(Some(2.0))
+        };
+        check_oracle(&settings, &stream(3 * u64::from(width), 22, 600, width));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+    #[test]
+    fn the_oracle_agrees_on_random_streams(seed in any::<u64>(), minutes in 1u32..200) {
+        check_oracle(&settings(Some(2.0)), &stream(seed, 4, minutes, 1));
+    }
+}
+
+/// A jump over eight thousand years takes no time, in whatever steps it is made.
+#[test]
+fn a_jump_to_the_year_9999_is_short_and_equals_two_jumps() {
+    let last = 4_223_371_679;
+    let stream = stream(3, 3, 60, 1);
+    let mut steps = stream.steps.clone();
+    let far = stream.entries_at(last - 5000);
+    steps.push(Step::Rates(far.clone()));
+    let mut halves = steps.clone();
+    halves.push(Step::Advance(2_000_000_123));
+    halves.push(Step::Advance(2_000_050_000));
+    steps.push(Step::Advance(last));
+    halves.push(Step::Advance(last));
+    for settings in [settings(Some(2.0)), settings(None)] {
+        let out = straight(&settings, &steps);
+        check_same(&out, &interrupted(&settings, &halves), "two jumps");
+        let rows = out.scores.unwrap_or_default();
+        let there = rows
+            .iter()
+            .filter(|row| row.minute.0 == last - 5000)
+            .count();
+        assert_eq!(there, far.len());
+    }
+}
+
+/// Forgotten after 11,600 silent minutes: the id rests, the state is that of a new series.
+#[test]
+fn a_forgotten_series_comes_back_as_new() {
+    let settings = settings(Some(2.0));
+    let stream = stream(8, 2, 60, 1);
+    let mut steps = stream.steps.clone();
+    let end = stream.end();
+    steps.push(Step::Rates(stream.entries_at(end + 13_000)));
+    steps.push(Step::Advance(end + 12_990));
+    let mut engine = Engine::new(settings.clone());
+    let mut out = Output::default();
+    for step in &steps {
+        feed(&mut engine, step, &mut out);
+    }
+    let stats = engine.stats();
+    assert_eq!(stats.series, 0);
+    assert!(stats.counts.forgotten > 0);
+    steps.push(Step::Advance(end + 13_100));
+    let whole = Stream { steps, ..stream };
+    check_oracle(&settings, &whole);
+    check_ways(&settings, &whole);
+}
+
+/// Over the limit of a shard the first keys of the minute are tracked, whatever came first.
+#[test]
+fn series_over_the_limit_are_refused_in_the_order_of_keys() {
+    let settings = DetectSettings {
+        series_max: 1024,
+        ..settings(Some(2.0))
+    };
+    let stream = stream(21, 3, 60, 1);
+    check_ways(&settings, &stream);
+    let mut engine = Engine::new(settings);
+    let mut out = Output::default();
+    for step in &stream.steps {
+        feed(&mut engine, step, &mut out);
+    }
+    let counts = engine.stats().counts;
+    assert!(counts.entries_untracked > 0, "{counts:?}");
+}
+
+#[test]
+fn a_snapshot_that_is_not_ours_is_refused() {
+    let engine = Engine::new(settings(None));
+    let bytes = engine.snapshot();
+    let mut damaged = bytes.clone();
+    damaged[30] ^= 1;
+    let refuse = |bytes: &[u8]| Engine::restore(settings(None), bytes).expect_err("refused");
+    assert!(matches!(refuse(&damaged), SnapshotError::Checksum { .. }));
+    assert_eq!(
+        refuse(b"something else entirely..."),
+        SnapshotError::Foreign
+    );
+    assert!(matches!(
+        refuse(&bytes[..bytes.len() - 1]),
+        SnapshotError::Checksum { .. }
+    ));
+    let other = Engine::restore(settings(Some(3.0)), &bytes);
+    assert!(matches!(other, Err(SnapshotError::Settings { .. })));
+}
+
+/// Counts of a hostile row neither panic nor wrap.
+#[test]
+fn absurd_counts_are_capped_and_counted() {
+    let mut stream = stream(2, 1, 60, 1);
+    let mut absurd = stream.entries_at(streams::FIRST + 5);
+    for entry in &mut absurd {
+        entry.count = u64::MAX;
+        entry.deltas[0].2 = u64::MAX;
+    }
+    let number = absurd.len() as u64;
+    stream.steps.insert(0, Step::Rates(absurd));
+    let mut engine = Engine::new(settings(Some(2.0)));
+    for step in &stream.steps {
+        feed(&mut engine, step, &mut Output::default());
+    }
+    assert_eq!(engine.stats().counts.entries_capped, number);
+}
