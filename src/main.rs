@@ -1,3 +1,7 @@
 //! Parses the command line, runs one command, turns its outcome into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    insightd::cli::main()
+}

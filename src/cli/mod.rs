@@ -1,1 +1,135 @@
-//! Placeholder head of the room.
+//! The command line: one file per subcommand, exit codes in one place.
+//!
+//! Standard output is data, standard error is talk. A command returns an [`Exit`] or a
+//! [`CliError`]; only [`main`] prints the error and turns either into a code.
+
+mod arguments;
+mod completions;
+mod config;
+mod demo;
+mod exit;
+mod explain;
+
+mod interrupt;
+mod man;
+mod replay;
+pub mod simulate;
+mod state;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry::{Verbosity, start_logging};
+pub use exit::{CliError, Exit};
+
+/// CloudTrail Insights for any audit stream, on your own machine.
+///
+/// Learns the call rate and the error rates of every API over seven days and says when one
+/// leaves its baseline, and when it returns.
+#[derive(Debug, Parser)]
+#[command(name = "insightd", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+struct Cli {
+    /// Tell changes of state as well as warnings
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Tell errors only: no summary, no progress
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::DemoCommand),
+    Replay(replay::ReplayCommand),
+    Simulate(simulate::SimulateArgs),
+    Explain(explain::ExplainCommand),
+    Config(config::ConfigCommand),
+    State(state::StateCommand),
+    Completions(completions::CompletionsCommand),
+    Man(man::ManCommand),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failure: an input that was named is not there, nothing could be read, output failed
+  2    usage
+  3    a check found something
+  4    the configuration is invalid
+  5    more input was unusable than --max-rejects allows
+  130  cut short by Ctrl-C, 143 by SIGTERM
+
+Environment:
+  INSIGHTD_SECTION__KEY  overrides a key of the configuration
+  INSIGHTD_LOG           which log lines to show, for example \"info\" or \"insightd=debug\"";
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output with code 0, usage errors elsewhere with 2.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    start_logging(verbosity, std::env::var("INSIGHTD_LOG").ok().as_deref());
+    match run(cli.command, cli.quiet) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            if !error.is_quiet() {
+                eprintln!("insightd: {error}");
+            }
+            error.exit().into()
+        }
+    }
+}
+
+fn run(command: Command, is_quiet: bool) -> Result<Exit, CliError> {
+    match command {
+        Command::Demo(command) => command.run(is_quiet),
+        Command::Replay(command) => command.run(is_quiet),
+        Command::Simulate(arguments) => simulate::run(&arguments)
+            .map(|()| Exit::Done)
+            .map_err(|error| CliError::Failure(format!("{error:#}"))),
+        Command::Explain(command) => command.run(is_quiet),
+        Command::Config(command) => command.run(),
+        Command::State(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_has_a_help_text() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let id = argument.get_id().as_str();
+                let has_help = argument.get_help().is_some() || ["help", "version"].contains(&id);
+                assert!(has_help, "{} --{id}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,1 +1,16 @@
-//! Placeholder head of the room.
+//! Where output goes: insight records, scores, rejected records, each to a file or standard output.
+//!
+//! A sink writes what it is given, in the order in which it is given, and says which file a
+//! failure belongs to. It decides nothing.
+
+mod insights;
+mod rates;
+mod rejects;
+mod scores;
+mod target;
+
+pub use insights::InsightSink;
+pub use rates::RatesSink;
+pub use rejects::{RejectSink, Rejected};
+pub use scores::ScoreSink;
+pub use target::{SinkError, Target};

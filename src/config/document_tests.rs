@@ -1,0 +1,176 @@
+//! Settings as text in, settings or a pointing error out.
+
+use super::*;
+use crate::config::DEFAULT_TEXT;
+
+fn read(text: &str, environment: &[(&str, &str)]) -> Result<WrittenDocument, ConfigError> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    WrittenDocument::read("insightd.toml", text, environment)
+}
+
+/// Reading and checking `text` fails with exactly this message.
+fn check_error(text: &str, environment: &[(&str, &str)], message: &str) {
+    let error = match read(text, environment) {
+        Err(error) => error,
+        Ok(document) => document.check().expect_err("wrong settings"),
+    };
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn the_default_file_equals_the_code() {
+    let document = read(DEFAULT_TEXT, &[]).unwrap();
+    assert_eq!(document.settings, WrittenSettings::default());
+    let from_nothing = read("", &[]).unwrap().check().unwrap();
+    assert_eq!(document.check().unwrap().hash, from_nothing.hash);
+}
+
+/// Keys without a default stand in the file as comments, so that every key is shown.
+#[test]
+fn the_default_file_shows_every_key() {
+    let schema = schema_for!(WrittenSettings).to_value();
+    let sections = schema["properties"].as_object().unwrap();
+    for (section, inner) in sections {
+        assert!(DEFAULT_TEXT.contains(&format!("[{section}")), "[{section}]");
+        let inner = resolve(&schema, inner);
+        let Some(keys) = inner["properties"].as_object() else {
+            continue;
+        };
+        for key in keys.keys() {
+            let shown = DEFAULT_TEXT.lines().any(|line| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{key} =")) || line == format!("[[{section}.{key}]]")
+            });
+            assert!(shown, "{section}.{key} is not in config/insightd.toml");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_key_names_its_line_and_the_nearest_key() {
+    check_error(
+        "[counting]\nlatness = \"10m\"\n",
+        &[],
+        "insightd.toml:2: counting.latness: no such key; did you mean `counting.lateness`?",
+    );
+    check_error(
+        "[countig]\n",
+        &[],
+        "insightd.toml:1: countig: no such key; did you mean `counting`?",
+    );
+    check_error(
+        "[output]\nformat = 1\n",
+        &[],
+        "insightd.toml:2: output.format: no such key; in [output] there are: extension",
+    );
+    check_error(
+        "\nrole = \"all\"\n",
+        &[],
+        "insightd.toml:2: role: belongs to the service (`insightd run`), \
+         which this build does not have; remove it",
+    );
+}
+
+#[test]
+fn a_wrong_value_names_its_line_and_what_would_be_right() {
+    check_error(
+        "[counting]\nread_calls = true\nlateness = \"10 minutes\"\n",
+        &[],
+        "insightd.toml:3: counting.lateness: `10 minutes` is not a span of time; \
+         write for example 45s, 10m or 24h",
+    );
+    check_error(
+        "[counting]\nbucket = \"2m\"\n",
+        &[],
+        "insightd.toml:2: counting.bucket: 2m is not one of 1m, 5m, 15m and 1h",
+    );
+    check_error(
+        "[counting]\nlateness = \"2h\"\njump_max = \"1h\"\n",
+        &[],
+        "insightd.toml:3: counting.jump_max: 1h must be more than counting.lateness (2h)",
+    );
+    check_error(
+        "[detector]\nprofile = \"eager\"\n",
+        &[],
+        "insightd.toml:2: detector.profile: unknown variant `eager`, \
+         expected one of `default`, `compat`, `watch`",
+    );
+    check_error(
+        "[rates_log]\nkind = \"kafka\"\n",
+        &[],
+        "insightd.toml:2: rates_log.kind: this build has no Kafka service yet; \
+         use \"memory\" or \"segments\"",
+    );
+    check_error(
+        "[rates_log]\nkind = \"segments\"\n",
+        &[],
+        "insightd.toml:2: rates_log.kind: kind \"segments\" needs rates_log.path, a directory",
+    );
+    check_error(
+        "[detector]\nbudget_per_week = 0\n",
+        &[],
+        "insightd.toml:2: detector.budget_per_week: \
+         0 is not between 0.001 and 1000000 false insights a week",
+    );
+    check_error(
+        "[detector\n",
+        &[],
+        "insightd.toml:1: not valid TOML: unclosed table, expected `]`",
+    );
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let environment = [
+        ("INSIGHTD_COUNTING__LATENESS", "5m"),
+        ("INSIGHTD_DETECTOR__BUDGET_PER_WEEK", "2.5"),
+        ("INSIGHTD_DATA", "not ours"),
+        ("INSIGHTD_RATES_LOG__KIND", "segments"),
+        ("INSIGHTD_RATES_LOG__PATH", "2024"),
+    ];
+    let document = read("[counting]\nlateness = \"1m\"\n", &environment).unwrap();
+    let settings = &document.settings;
+    assert_eq!(settings.counting.lateness.0, 300);
+    assert_eq!(settings.detector.budget_per_week, 2.5);
+    assert_eq!(settings.rates_log.path.as_deref(), Some("2024"));
+    assert_eq!(
+        document.origin_of("counting.lateness"),
+        "INSIGHTD_COUNTING__LATENESS"
+    );
+    assert_eq!(document.origin_of("counting.bucket"), "default");
+    check_error(
+        "",
+        &[("INSIGHTD_COUNTING__LATENES", "5m")],
+        "INSIGHTD_COUNTING__LATENES: counting.latenes: no such key; \
+         did you mean `counting.lateness`?",
+    );
+    check_error(
+        "",
+        &[("INSIGHTD_COUNTING__BUCKET", "2m")],
+        "INSIGHTD_COUNTING__BUCKET: counting.bucket: 2m is not one of 1m, 5m, 15m and 1h",
+    );
+}
+
+#[test]
+fn the_hash_covers_decisions_and_text_only() {
+    let hash = |text: &str| read(text, &[]).unwrap().check().unwrap().hash;
+    let default = hash("");
+    for same in [
+        "[counting]\nlateness = \"600s\"\n",
+        "[input]\nchunk_bytes = 7\n",
+        "[rates_log]\nkind = \"segments\"\npath = \"x\"\n",
+        "[limits]\nreject_bytes_max = 1\n",
+    ] {
+        assert_eq!(hash(same), default, "{same}");
+    }
+    for other in [
+        "[counting]\nlateness = \"601s\"\n",
+        "[output]\nextension = false\n",
+        "[limits]\nvalue_bytes_max = 100\n",
+        "[detector]\nfixed_z = 12.0\n",
+    ] {
+        assert_ne!(hash(other), default, "{other}");
+    }
+}

@@ -1,0 +1,298 @@
+//! The settings as checked: every value in range, every relation between values holding.
+//!
+//! The hash covers what changes decisions or the text of records and nothing else, so two runs
+//! with equal hashes over equal input write equal records.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{ProfileName, RatesLogName, WrittenSettings};
+use crate::detect::DetectSettings;
+use crate::detect::settings::Profile;
+use crate::formats::{DecodeLimits, Mapping, mapping};
+use crate::ingest::{IngestLimits, IngestSettings, RowsSettings, Selectors};
+
+/// A key with what is wrong with its value.
+type Problem = (String, String);
+
+/// Settings that the rest of the house may rely on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub ingest: IngestSettings,
+    pub rows: RowsSettings,
+    pub detect: DetectSettings,
+    pub decode: DecodeLimits,
+    /// Mappings by name, shipped and written.
+    pub mappings: BTreeMap<String, Arc<Mapping>>,
+    /// Events further ahead of their stream need confirmation.
+    pub jump_max_seconds: u32,
+    pub chunk_bytes: usize,
+    pub open_files_max: usize,
+    /// Decompressed bytes read of one compressed file.
+    pub decompressed_bytes_max: u64,
+    pub rates_log: RatesLogKind,
+    /// Write the `insightd` object into records.
+    pub extension: bool,
+    /// What all of this was made of.
+    pub written: WrittenSettings,
+    /// What the hash was taken of: one `key = value` a line.
+    pub canonical: String,
+    /// SHA-256 of `canonical`, as 64 hexadecimal digits.
+    pub hash: String,
+}
+
+/// Which rates log sits between the two stages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RatesLogKind {
+    Memory,
+    /// A directory of segments at this path.
+    Segments(String),
+}
+
+/// Sections whose values change neither decisions nor the text of records.
+const OUTSIDE_HASH: [&str; 3] = ["input.", "rates_log.", "limits.reject_bytes_max"];
+
+impl Settings {
+    pub fn check(written: &WrittenSettings) -> Result<Self, (String, String)> {
+        check_ranges(written)?;
+        let canonical = canonical(written);
+        let hash = hex(&Sha256::digest(canonical.as_bytes()));
+        Ok(Settings {
+            ingest: ingest_settings(written)?,
+            rows: RowsSettings {
+                bucket_minutes: bucket_minutes(written),
+                source: 0,
+                rows_max: written.limits.rates_rows_max,
+                series_max: written.limits.pending_series_max,
+            },
+            detect: detect_settings(written),
+            decode: decode_limits(written),
+            mappings: mappings(written)?,
+            jump_max_seconds: written.counting.jump_max.0 as u32,
+            chunk_bytes: written.input.chunk_bytes as usize,
+            open_files_max: written.input.open_files_max as usize,
+            decompressed_bytes_max: written.limits.decompressed_bytes_max,
+            rates_log: check_rates_log(written)?,
+            extension: written.output.extension,
+            written: written.clone(),
+            canonical,
+            hash,
+        })
+    }
+}
+
+fn ingest_settings(written: &WrittenSettings) -> Result<IngestSettings, Problem> {
+    let counting = &written.counting;
+    let selectors =
+        Selectors::new(&written.selectors).map_err(|text| problem("selectors", text))?;
+    Ok(IngestSettings {
+        lateness_seconds: counting.lateness.0 as u32,
+        dedup_horizon_seconds: counting.dedup_horizon.0 as u32,
+        read_calls: counting.read_calls,
+        data_events: counting.data_events,
+        bucket_minutes: bucket_minutes(written),
+        selectors,
+        event_types_excluded: counting.event_types_excluded.clone(),
+        limits: IngestLimits {
+            open_minutes_max: written.limits.open_minutes_max,
+            dedup_entries_max: written.limits.dedup_entries_max,
+            series_max: written.limits.pending_series_max,
+            values_max: written.limits.pending_values_max,
+            rows_max: written.limits.pending_rows_max,
+        },
+    })
+}
+
+fn detect_settings(written: &WrittenSettings) -> DetectSettings {
+    DetectSettings {
+        budget_per_week: written.detector.budget_per_week,
+        fixed_z: written.detector.fixed_z,
+        profile: match written.detector.profile {
+            ProfileName::Default => Profile::Default,
+            ProfileName::Compat => Profile::Compat,
+            ProfileName::Watch => Profile::Watch,
+        },
+        bucket_minutes: bucket_minutes(written),
+        series_max: written.limits.series_max,
+        values_max: written.attribution.values_max,
+    }
+}
+
+fn decode_limits(written: &WrittenSettings) -> DecodeLimits {
+    let limits = &written.limits;
+    DecodeLimits {
+        record_bytes_max: limits.record_bytes_max as usize,
+        key_bytes_max: limits.key_bytes_max as usize,
+        value_bytes_max: limits.value_bytes_max as usize,
+        nesting_max: limits.nesting_max,
+        payload_bytes_max: limits.payload_bytes_max as usize,
+        reject_bytes_max: limits.reject_bytes_max as usize,
+    }
+}
+
+fn mappings(written: &WrittenSettings) -> Result<BTreeMap<String, Arc<Mapping>>, Problem> {
+    let mut mappings: BTreeMap<String, Arc<Mapping>> = mapping::shipped()
+        .into_iter()
+        .map(|(name, mapping)| (name.to_string(), mapping))
+        .collect();
+    for (name, spec) in &written.formats {
+        let key = format!("formats.{name}");
+        if ["auto", "cloudtrail", "rates"].contains(&name.as_str()) {
+            let text = "this name is taken by a built-in format; choose another";
+            return Err(problem(&key, text));
+        }
+        let mapping = Mapping::new(name, spec).map_err(|text| problem(&key, text))?;
+        mappings.insert(name.clone(), Arc::new(mapping));
+    }
+    Ok(mappings)
+}
+
+fn bucket_minutes(written: &WrittenSettings) -> u32 {
+    (written.counting.bucket.0 / 60) as u32
+}
+
+fn problem(key: &str, text: impl Into<String>) -> Problem {
+    (key.to_string(), text.into())
+}
+
+fn check_ranges(written: &WrittenSettings) -> Result<(), Problem> {
+    let detector = &written.detector;
+    let budget = detector.budget_per_week;
+    if !(budget.is_finite() && (0.001..=1e6).contains(&budget)) {
+        let text = format!("{budget} is not between 0.001 and 1000000 false insights a week");
+        return Err(problem("detector.budget_per_week", text));
+    }
+    if let Some(z) = detector.fixed_z
+        && !(z.is_finite() && (0.0..=1e6).contains(&z))
+    {
+        let text = format!("{z} is not a score between 0 and 1000000");
+        return Err(problem("detector.fixed_z", text));
+    }
+    let counting = &written.counting;
+    if ![60, 300, 900, 3600].contains(&counting.bucket.0) {
+        let text = format!("{} is not one of 1m, 5m, 15m and 1h", counting.bucket);
+        return Err(problem("counting.bucket", text));
+    }
+    for (key, span, from, to) in [
+        ("counting.lateness", counting.lateness.0, 0, 86_400),
+        (
+            "counting.dedup_horizon",
+            counting.dedup_horizon.0,
+            0,
+            86_400,
+        ),
+        ("counting.jump_max", counting.jump_max.0, 3600, 366 * 86_400),
+    ] {
+        if !(from..=to).contains(&span) {
+            let (span, from, to) = (
+                super::Seconds(span),
+                super::Seconds(from),
+                super::Seconds(to),
+            );
+            return Err(problem(
+                key,
+                format!("{span} is not between {from} and {to}"),
+            ));
+        }
+    }
+    if counting.jump_max <= counting.lateness {
+        let text = format!(
+            "{} must be more than counting.lateness ({})",
+            counting.jump_max, counting.lateness
+        );
+        return Err(problem("counting.jump_max", text));
+    }
+    check_limits(written)
+}
+
+fn check_limits(written: &WrittenSettings) -> Result<(), Problem> {
+    let WrittenSettings { limits, input, .. } = written;
+    let check = |key: &str, value: u64, from: u64, to: u64| {
+        if (from..=to).contains(&value) {
+            return Ok(());
+        }
+        Err(problem(
+            key,
+            format!("{value} is not between {from} and {to}"),
+        ))
+    };
+    let values_max = u64::from(written.attribution.values_max);
+    check("attribution.values_max", values_max, 1, 65_536)?;
+    check("input.chunk_bytes", input.chunk_bytes.into(), 1, 64 << 20)?;
+    check(
+        "input.open_files_max",
+        input.open_files_max.into(),
+        1,
+        1 << 20,
+    )?;
+    let check = |name: &str, value, from, to| check(&format!("limits.{name}"), value, from, to);
+    check("series_max", limits.series_max, 1024, 1 << 32)?;
+    check("record_bytes_max", limits.record_bytes_max, 1024, 1 << 30)?;
+    check("key_bytes_max", limits.key_bytes_max, 16, 1 << 16)?;
+    check("value_bytes_max", limits.value_bytes_max, 16, 1 << 20)?;
+    check("nesting_max", limits.nesting_max.into(), 8, 10_000)?;
+    check("payload_bytes_max", limits.payload_bytes_max, 1024, 1 << 30)?;
+    let decompressed = limits.decompressed_bytes_max;
+    check("decompressed_bytes_max", decompressed, 1024, 1 << 60)?;
+    check("reject_bytes_max", limits.reject_bytes_max, 0, 1 << 30)?;
+    check(
+        "open_minutes_max",
+        limits.open_minutes_max.into(),
+        2,
+        100_000,
+    )
+}
+
+fn check_rates_log(written: &WrittenSettings) -> Result<RatesLogKind, Problem> {
+    let log = &written.rates_log;
+    match (log.kind, &log.path) {
+        (RatesLogName::Memory, None) => Ok(RatesLogKind::Memory),
+        (RatesLogName::Memory, Some(_)) => {
+            let text = "a path belongs to kind \"segments\"; set rates_log.kind or remove the path";
+            Err(problem("rates_log.path", text))
+        }
+        (RatesLogName::Segments, Some(path)) if !path.is_empty() => {
+            Ok(RatesLogKind::Segments(path.clone()))
+        }
+        (RatesLogName::Segments, _) => {
+            let text = "kind \"segments\" needs rates_log.path, a directory";
+            Err(problem("rates_log.kind", text))
+        }
+        (RatesLogName::Kafka, _) => {
+            let text = "this build has no Kafka service yet; use \"memory\" or \"segments\"";
+            Err(problem("rates_log.kind", text))
+        }
+    }
+}
+
+/// One `key = value` a line, sorted by key, of all that changes decisions or record text.
+fn canonical(written: &WrittenSettings) -> String {
+    let tree = serde_json::to_value(written).expect("settings are plain values");
+    let mut lines = Vec::new();
+    flatten("", &tree, &mut lines);
+    lines.retain(|line: &String| !OUTSIDE_HASH.iter().any(|prefix| line.starts_with(prefix)));
+    lines.sort();
+    lines.concat()
+}
+
+fn flatten(path: &str, value: &Value, lines: &mut Vec<String>) {
+    if let Value::Object(map) = value {
+        for (name, inner) in map {
+            let dot = if path.is_empty() { "" } else { "." };
+            flatten(&format!("{path}{dot}{name}"), inner, lines);
+        }
+    } else {
+        lines.push(format!("{path} = {value}\n"));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all text");
+        text
+    })
+}

@@ -1,0 +1,246 @@
+//! The settings as they are written: the shape of the TOML text and the default of every key.
+//!
+//! The comments here become the descriptions in `insightd config schema`. A key stands here
+//! only if something reads it; what later capabilities will read is refused by name
+//! ([`RESERVED`]), so that nobody believes it does something.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Seconds;
+use crate::formats::MappingSpec;
+use crate::ingest::SelectorsSpec;
+
+/// Keys that this build refuses with a reason instead of calling them unknown.
+pub(super) const RESERVED: [(&str, &str); 9] = [
+    ("role", "the service (`insightd run`)"),
+    ("kafka", "the Kafka service (`insightd run`)"),
+    ("http", "the service (`insightd run`)"),
+    ("store", "the service (`insightd run`)"),
+    ("ingest", "the service (`insightd run`)"),
+    ("silence", "the service (`insightd run`)"),
+    (
+        "checkpoint",
+        "the service (`insightd run`); `insightd replay` has --state-out",
+    ),
+    (
+        "counting.future_max",
+        "Kafka input; files have counting.jump_max",
+    ),
+    ("kafka.properties", "the Kafka service (`insightd run`)"),
+];
+
+/// All settings of insightd.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenSettings {
+    pub detector: WrittenDetector,
+    pub counting: WrittenCounting,
+    pub attribution: WrittenAttribution,
+    pub output: WrittenOutput,
+    pub input: WrittenInput,
+    pub rates_log: WrittenRatesLog,
+    pub limits: WrittenLimits,
+    /// Which events are looked at: the event selectors of a CloudTrail trail, basic or advanced.
+    pub selectors: SelectorsSpec,
+    /// Mappings for other sources: `[formats.NAME]` is used by `--format NAME`.
+    pub formats: BTreeMap<String, MappingSpec>,
+}
+
+/// How sensitive the detector is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenDetector {
+    /// What kind of unusual counts: "default", "compat" (as eager as AWS) or "watch" (calm).
+    pub profile: ProfileName,
+    /// False insights a week that are acceptable over all series together.
+    pub budget_per_week: f64,
+    /// Score a Start needs, fixed by hand; unset, the budget decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed_z: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileName {
+    Default,
+    Compat,
+    Watch,
+}
+
+/// What is counted, and when a count is final.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenCounting {
+    /// Width of a bucket: 1m, 5m, 15m or 1h.
+    pub bucket: Seconds,
+    /// How far an event may lie behind its source's highest event time and still count in time.
+    pub lateness: Seconds,
+    /// How long an event id is remembered to find duplicates.
+    pub dedup_horizon: Seconds,
+    /// An event this far ahead of its stream is believed only when the next one confirms it.
+    pub jump_max: Seconds,
+    /// Count read calls too; by default call rates are those of write calls.
+    pub read_calls: bool,
+    /// Count data events too.
+    pub data_events: bool,
+    /// Event types (CloudTrail's eventType) that are never counted.
+    pub event_types_excluded: Vec<String>,
+}
+
+/// Who made the difference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenAttribution {
+    /// Values kept per series, dimension and UTC day.
+    pub values_max: u32,
+}
+
+/// What records look like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenOutput {
+    /// Add the `insightd` object (why it fired) to every record.
+    pub extension: bool,
+}
+
+/// How files are read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenInput {
+    /// Decompressed bytes decoded in one go; changes speed and memory, never the output.
+    pub chunk_bytes: u32,
+    /// Files held open at once; others are closed and reopened on their turn.
+    pub open_files_max: u32,
+}
+
+/// The ordered log between counting and detection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenRatesLog {
+    /// "memory", or "segments": a directory of checksummed files.
+    pub kind: RatesLogName,
+    /// Directory of the segments; needed by kind "segments".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RatesLogName {
+    Memory,
+    Segments,
+    Kafka,
+}
+
+/// Bounds on everything that input can grow; what exceeds one is counted and told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenLimits {
+    /// Series tracked; a 1,024th part of them in each shard.
+    pub series_max: u64,
+    /// A longer record is rejected.
+    pub record_bytes_max: u64,
+    /// A longer account, region, source, name or error code is rejected.
+    pub key_bytes_max: u64,
+    /// A longer attribution value is cut.
+    pub value_bytes_max: u64,
+    /// Levels of nesting in a record.
+    pub nesting_max: u32,
+    /// Decompressed bytes of one envelope's payload.
+    pub payload_bytes_max: u64,
+    /// Decompressed bytes of one file; the rest of the file is not read.
+    pub decompressed_bytes_max: u64,
+    /// Bytes kept of a rejected record.
+    pub reject_bytes_max: u64,
+    /// Event ids remembered for deduplication; over it the oldest are forgotten.
+    pub dedup_entries_max: u32,
+    /// Different series counted in minutes that are not final; events of further ones are not
+    /// counted.
+    pub pending_series_max: u32,
+    /// Different attribution values in minutes that are not final; further ones are left out.
+    pub pending_values_max: u32,
+    /// Calls and errors in minutes that are not final; over it counts go on to detection early.
+    pub pending_rows_max: u32,
+    /// Rows of `--format rates` held for sorting, 12 bytes each.
+    pub rates_rows_max: u64,
+    /// Minutes pending at once; over it counts go on to detection early.
+    pub open_minutes_max: u32,
+}
+
+impl Default for WrittenDetector {
+    fn default() -> Self {
+        WrittenDetector {
+            profile: ProfileName::Default,
+            budget_per_week: 1.0,
+            fixed_z: None,
+        }
+    }
+}
+
+impl Default for WrittenCounting {
+    fn default() -> Self {
+        WrittenCounting {
+            bucket: Seconds(60),
+            lateness: Seconds(600),
+            dedup_horizon: Seconds(1800),
+            jump_max: Seconds(86_400),
+            read_calls: false,
+            data_events: false,
+            event_types_excluded: Vec::new(),
+        }
+    }
+}
+
+impl Default for WrittenAttribution {
+    fn default() -> Self {
+        WrittenAttribution { values_max: 64 }
+    }
+}
+
+impl Default for WrittenOutput {
+    fn default() -> Self {
+        WrittenOutput { extension: true }
+    }
+}
+
+impl Default for WrittenInput {
+    fn default() -> Self {
+        WrittenInput {
+            chunk_bytes: 1 << 20,
+            open_files_max: 200,
+        }
+    }
+}
+
+impl Default for WrittenRatesLog {
+    fn default() -> Self {
+        WrittenRatesLog {
+            kind: RatesLogName::Memory,
+            path: None,
+        }
+    }
+}
+
+impl Default for WrittenLimits {
+    fn default() -> Self {
+        WrittenLimits {
+            series_max: 2_000_000,
+            record_bytes_max: 16 << 20,
+            key_bytes_max: 1024,
+            value_bytes_max: 2048,
+            nesting_max: 512,
+            payload_bytes_max: 64 << 20,
+            decompressed_bytes_max: 64 << 30,
+            reject_bytes_max: 64 << 10,
+            dedup_entries_max: 4_000_000,
+            pending_series_max: 4_000_000,
+            pending_values_max: 4_000_000,
+            pending_rows_max: 4_000_000,
+            rates_rows_max: 1 << 30,
+            open_minutes_max: 64,
+        }
+    }
+}

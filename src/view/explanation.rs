@@ -1,0 +1,218 @@
+//! Why an insight fired, or why nothing did, in plain text.
+
+use std::fmt::Write as _;
+
+use crate::model::{Direction, EndReason, Innocent, InsightEvent, Minute, ScoreRow, ScoreState};
+
+/// An insight with its end, if it has one yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExplainedPair {
+    pub start: InsightEvent,
+    pub end: Option<InsightEvent>,
+}
+
+/// What is known of one series around a minute at which nothing fired.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExplainedSilence {
+    pub minute: Minute,
+    /// Judged minutes around it, in order.
+    pub rows: Vec<ScoreRow>,
+    /// Score that a Start needed then.
+    pub threshold: Option<f64>,
+    /// Smallest count in that minute that would have started an incident.
+    pub count_to_fire: Option<u64>,
+    /// The series had any count at all.
+    pub is_known: bool,
+}
+
+impl ExplainedPair {
+    /// Several lines; `sentence` is what the record says.
+    pub fn text(&self, sentence: &str) -> String {
+        let mut text = format!("{}\n\n{sentence}\n\n", self.start.series);
+        for (name, value) in self.decision().into_iter().chain(self.reasons()) {
+            writeln!(text, "{name:14} {value}").expect("a String takes all text");
+        }
+        text
+    }
+
+    /// What was seen, and when.
+    fn decision(&self) -> Vec<(&'static str, String)> {
+        let start = &self.start;
+        let why = &start.explanation;
+        let direction = match start.direction {
+            Direction::Up => "up",
+            Direction::Down => "down",
+        };
+        let (low, high) = (why.expected_low, why.expected_high);
+        vec![
+            (
+                "fired",
+                format!("{direction}, decided {}", start.decided_at),
+            ),
+            ("onset", start.minute.to_string()),
+            ("end", self.end_text()),
+            (
+                "seen",
+                format!("{} in {} min", why.observed, why.window_minutes),
+            ),
+            (
+                "expected",
+                format!("{:.2}, usually {low} to {high}", why.expected),
+            ),
+            (
+                "baseline",
+                format!(
+                    "{} over {} min before the onset",
+                    start.baseline_count, start.baseline_minutes
+                ),
+            ),
+        ]
+    }
+
+    /// Why that was too much or too little, and who made it.
+    fn reasons(&self) -> Vec<(&'static str, String)> {
+        let start = &self.start;
+        let why = &start.explanation;
+        let mut lines = vec![
+            (
+                "windows",
+                format!(
+                    "four window lengths were judged; the {} min window surprised most",
+                    why.window_minutes
+                ),
+            ),
+            (
+                "surprise",
+                format!(
+                    "1e-{:.1} before explanations, 1e-{:.1} after",
+                    why.surprise_raw, why.surprise
+                ),
+            ),
+            (
+                "explanations",
+                format!(
+                    "baseline, shifted or late, same time of day, precedent; {}",
+                    closest(why.closest)
+                ),
+            ),
+            (
+                "score",
+                format!(
+                    "z {:.2} against a threshold of {:.2} decades",
+                    why.z, why.z_threshold
+                ),
+            ),
+            ("would change", would_change(start)),
+        ];
+        if let Some(former) = start.continues {
+            lines.push(("continues", former.to_string()));
+        }
+        for attribution in &start.attributions {
+            let name = attribution.dimension.name();
+            for value in &attribution.insight {
+                lines.push(("by", format!("{name} {}: {}", value.value, value.count)));
+            }
+        }
+        lines.push(("id", start.shared_event_id.to_string()));
+        lines
+    }
+
+    fn end_text(&self) -> String {
+        match &self.end {
+            None => "not in this input".to_string(),
+            Some(end) => {
+                let reason = match end.reason {
+                    Some(EndReason::NewNormal) => "it lasted a day and is the new normal",
+                    _ => "five calm minutes in a row from there",
+                };
+                format!("{}: {reason}", end.minute)
+            }
+        }
+    }
+}
+
+fn closest(innocent: Innocent) -> &'static str {
+    match innocent {
+        Innocent::Baseline => "none came closer than the baseline itself",
+        Innocent::Shifted => "closest: the expected calls came early or late",
+        Innocent::SamePhase => "closest: it happens at this time of day",
+        Innocent::Precedent => "closest: comparable episodes within the last seven days",
+    }
+}
+
+fn would_change(start: &InsightEvent) -> String {
+    let why = &start.explanation;
+    match why.count_to_fire {
+        Some(count) => {
+            let side = match start.direction {
+                Direction::Up => "fewer than",
+                Direction::Down => "more than",
+            };
+            format!(
+                "{side} {count} in the {} min window, or a threshold above {:.2}",
+                why.window_minutes, why.z
+            )
+        }
+        None => format!("a threshold above {:.2}", why.z),
+    }
+}
+
+impl ExplainedSilence {
+    /// The count in the minute asked for.
+    pub fn count(&self) -> u64 {
+        let at = self.rows.iter().find(|row| row.minute == self.minute);
+        at.map_or(0, |row| row.count)
+    }
+
+    pub fn text(&self, series: &str) -> String {
+        let minute = self.minute;
+        let mut text = format!("{series}\n\nNothing fired at {minute}.\n\n");
+        let mut say = |words: String| {
+            text.push_str(&words);
+            text.push('\n');
+        };
+        if !self.is_known {
+            say(
+                "This series has no count in the input, so nothing was expected of it.".to_string(),
+            );
+            return text;
+        }
+        let at = self.rows.iter().find(|row| row.minute == minute);
+        match at {
+            Some(row) => say(describe(row, self.threshold)),
+            None => say("That minute had no count and no surprise.".to_string()),
+        }
+        if let Some(count) = self.count_to_fire {
+            say(format!(
+                "A count of {count} in that minute would have started an incident."
+            ));
+        }
+        let highest = self
+            .rows
+            .iter()
+            .max_by(|a, b| a.z.total_cmp(&b.z).then(b.minute.cmp(&a.minute)));
+        if let Some(row) = highest.filter(|row| row.minute != minute && row.z > 0.0) {
+            say(format!(
+                "Highest score within an hour of it: z {:.2} at {}.",
+                row.z, row.minute
+            ));
+        }
+        text
+    }
+}
+
+fn describe(row: &ScoreRow, threshold: Option<f64>) -> String {
+    let state = match row.state {
+        ScoreState::Warmup => "The engine was too young to start incidents.",
+        ScoreState::New => "The series was too young to start incidents.",
+        ScoreState::None => "No incident was open.",
+        ScoreState::Up => "An incident upwards was open.",
+        ScoreState::Down => "An incident downwards was open.",
+    };
+    let needed = threshold.map_or(String::new(), |z| format!(", a Start needs {z:.2}"));
+    format!(
+        "seen           {}\nexpected       {:.2}, usually {} to {}\n\
+         surprise       1e-{:.1} after explanations\nscore          z {:.2}{needed}\n{state}",
+        row.count, row.expected, row.low, row.high, row.surprise, row.z
+    )
+}
