@@ -31,7 +31,9 @@ WITH value AS (
                        ELSE [json] END) AS json FROM value
 )
 SELECT unnest(CASE WHEN json_type(json, '$.Records') = 'ARRAY'
-                   THEN json_extract(json, '$.Records[*]') ELSE [json] END) AS r FROM element
+                   THEN json_extract(json, '$.Records[*]')
+                   ELSE [coalesce(json_extract(json, '$.aws.cloudtrail'), json)] END) AS r
+FROM element
 """
 
 # The counting rules of the reference: management events, no re-reports, one of each event id.

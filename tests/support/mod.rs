@@ -15,7 +15,10 @@ pub fn reference_data(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("SKIPPED: reference data `{name}` is not at {}", path.display());
+    eprintln!(
+        "SKIPPED: reference data `{name}` is not at {}",
+        path.display()
+    );
     None
 }
 
@@ -30,6 +33,10 @@ pub fn unpack(archive: &Path) -> tempfile::TempDir {
         .arg(directory.path())
         .status()
         .expect("tar runs");
-    assert!(status.success(), "tar could not unpack {}", archive.display());
+    assert!(
+        status.success(),
+        "tar could not unpack {}",
+        archive.display()
+    );
     directory
 }

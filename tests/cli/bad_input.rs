@@ -1,0 +1,247 @@
+//! Bad input of every kind: counted with a reason, told, passed over; the rest is used.
+//!
+//! The outcomes are those that docs/cli.md promises.
+
+use std::io::Write;
+
+use super::run::{Place, Run};
+use super::traffic::{self, FIXED_Z, gzip, ndjson, record, records};
+
+/// Replays `bad` between good traffic and checks that the good traffic's insights come out.
+/// `rejected` is what the summary says of reasons, `words` what else standard error holds.
+fn check(bad: &[u8], records_of_bad: u64, rejected: &str, words: &[&str]) -> Run {
+    let good = records();
+    let (before, after) = good.split_at(good.len() / 2);
+    let mut bytes = ndjson(before);
+    bytes.extend_from_slice(bad);
+    bytes.extend_from_slice(&ndjson(after));
+    let place = Place::with(&[("in.json", &bytes)]);
+    let arguments = ["replay", "in.json", "--rejects", "rejects"];
+    let run = place.run_with(&arguments, &[FIXED_Z]);
+    run.check(0, words);
+    let total = good.len() as u64 + records_of_bad;
+    let sums = format!(
+        "records    {total} = {} counted + 0 skipped by rule + {records_of_bad} rejected",
+        good.len()
+    );
+    run.check(0, &[&sums]);
+    if records_of_bad > 0 {
+        run.check(0, &[&format!("rejected {rejected}\n")]);
+    }
+    assert_eq!(place.read("rejects").lines().count() as u64, records_of_bad);
+    assert_eq!(run.out, straight());
+    run
+}
+
+/// What the good traffic alone gives.
+fn straight() -> String {
+    let place = Place::with(&[("in.json", &ndjson(&records()))]);
+    let run = place.run_with(&["replay", "in.json"], &[FIXED_Z]);
+    run.check(0, &[]);
+    run.out
+}
+
+#[test]
+fn the_good_traffic_gives_one_pair() {
+    let surge = traffic::START + traffic::SURGE * 60;
+    let expected = [
+        format!("Start {}", traffic::time(surge)),
+        format!("End {}", traffic::time(surge + 600)),
+    ];
+    assert_eq!(traffic::edges(&straight()), expected);
+}
+
+#[test]
+fn broken_json_in_the_middle_costs_one_record() {
+    check(
+        b"{\"eventVersion\":\"1.08\",\"eventTime\":}\n",
+        1,
+        "1 invalid_json",
+        &[],
+    );
+}
+
+#[test]
+fn nul_bytes_cost_one_record() {
+    check(b"{\"eventName\":\"a\0b\"}\n", 1, "1 control_character", &[]);
+}
+
+#[test]
+fn invalid_utf8_in_a_key_costs_one_record() {
+    let bad = record(traffic::START, 1).replace("CreateTags", "Create@Tags");
+    let mut bytes = bad.into_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'@');
+    bytes[at.expect("it was put there")] = 0xff;
+    bytes.push(b'\n');
+    check(&bytes, 1, "1 invalid_utf8", &[]);
+}
+
+#[test]
+fn a_line_of_100_megabytes_costs_one_record() {
+    let mut bytes = b"{\"eventVersion\":\"".to_vec();
+    bytes.resize(100 << 20, b'x');
+    bytes.extend_from_slice(b"\"}\n");
+    check(&bytes, 1, "1 record_too_long", &[]);
+}
+
+#[test]
+fn ten_thousand_levels_of_nesting_cost_one_record() {
+    let deep = format!("{{\"a\":{}{}}}\n", "[".repeat(10_000), "]".repeat(10_000));
+    check(deep.as_bytes(), 1, "1 nested_too_deep", &[]);
+}
+
+#[test]
+fn a_time_in_year_9999_moves_nothing() {
+    let bad = record(traffic::START, 999_999).replace("2024-03-04T", "9999-12-31T");
+    check(format!("{bad}\n").as_bytes(), 1, "1 time_jump", &[]);
+}
+
+/// Numbers and null are taken as CloudTrail's consumers take them; a megabyte is no key.
+#[test]
+fn odd_error_codes_are_read_or_rejected_with_a_reason() {
+    let with_code = |code: &str| {
+        let field = format!("\"errorCode\":{code},\"eventID\"");
+        record(traffic::START, 999_999).replace("\"eventID\"", &field)
+    };
+    let long = format!("\"{}\"", "E".repeat(1 << 20));
+    let text = [with_code("404"), with_code("null"), with_code(&long)].join("\n") + "\n";
+    let place = Place::with(&[("in.json", text.as_bytes())]);
+    let run = place.run(&["replay", "in.json", "--rejects", "rejects"]);
+    run.check(0, &["1 key_too_long", "records    3 = "]);
+    let rejected: serde_json::Value =
+        serde_json::from_str(place.read("rejects").trim()).expect("one line of JSON");
+    assert_eq!(rejected["reason"], "key_too_long");
+    assert_eq!(rejected["file"], "in.json");
+    assert_eq!(rejected["recordIndex"], 2);
+    assert!(rejected["record"].as_str().expect("text").len() <= 64 << 10);
+}
+
+#[test]
+fn a_truncated_gzip_is_used_up_to_its_break_and_named() {
+    let good = records();
+    let whole = gzip(&ndjson(&good));
+    let place = Place::with(&[("in.json.gz", &whole[..whole.len() * 99 / 100])]);
+    let run = place.run_with(&["replay", "in.json.gz"], &[FIXED_Z]);
+    run.check(
+        0,
+        &[
+            "in.json.gz: the gzip data is cut off; its first ",
+            "the rest is lost",
+            "1 of them not or not wholly readable",
+            "1 truncated",
+        ],
+    );
+    assert_eq!(run.out, straight());
+    let strict = place.run_with(&["replay", "in.json.gz", "--max-rejects", "1"], &[]);
+    strict.check(5, &["more than --max-rejects"]);
+    let lenient = place.run_with(&["replay", "in.json.gz", "--max-rejects", "2"], &[]);
+    lenient.check(0, &[]);
+}
+
+#[test]
+fn a_bomb_ends_at_the_bound_and_is_named() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let zeros = vec![b' '; 1 << 20];
+    for _ in 0..64 {
+        encoder.write_all(&zeros).expect("memory takes all bytes");
+    }
+    let bomb = encoder.finish().expect("memory takes all bytes");
+    let place = Place::with(&[("bomb.gz", &bomb), ("good.json", &ndjson(&records()))]);
+    let bound = [
+        ("INSIGHTD_LIMITS__DECOMPRESSED_BYTES_MAX", "1000000"),
+        FIXED_Z,
+    ];
+    let run = place.run_with(&["replay", "bomb.gz", "good.json"], &bound);
+    run.check(
+        0,
+        &[
+            "bomb.gz: it decompresses to more than limits.decompressed_bytes_max",
+            "its first 1000000 bytes",
+        ],
+    );
+    // The bound stands in the settings hash, so whole records differ.
+    assert_eq!(traffic::edges(&run.out), traffic::edges(&straight()));
+}
+
+#[test]
+fn missing_files_are_named_and_the_rest_is_read() {
+    let place = Place::with(&[("good.json", &ndjson(&records()))]);
+    let run = place.run_with(&["replay", "no.json", "good.json", "none*.gz"], &[FIXED_Z]);
+    run.check(
+        1,
+        &[
+            "no.json: No such file",
+            "none*.gz: no file matches this pattern",
+        ],
+    );
+    assert_eq!(run.out, straight());
+}
+
+#[test]
+fn empty_files_and_directories_are_fine() {
+    let place = Place::with(&[("empty", b""), ("empty.gz", &gzip(b""))]);
+    std::fs::create_dir(place.path("nothing")).expect("a directory");
+    let run = place.run(&["replay", "empty", "empty.gz", "nothing"]);
+    run.check(
+        0,
+        &["records    0 = 0 counted + 0 skipped by rule + 0 rejected"],
+    );
+    assert_eq!(run.out, "");
+}
+
+#[test]
+fn other_compressed_forms_are_named() {
+    let place = Place::with(&[("in.parquet", b"PAR1\x15\x04"), ("in.zip", b"PK\x03\x04")]);
+    let run = place.run(&["replay", "in.parquet", "in.zip"]);
+    run.check(
+        1,
+        &["in.parquet: Parquet is not read", "in.zip: zip is not read"],
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn unreadable_directories_are_named_and_the_rest_is_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with(&[
+        ("logs/a.json", &ndjson(&records())),
+        ("logs/closed/b.json", b"{}"),
+    ]);
+    let closed = place.path("logs/closed");
+    let set = |mode| {
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(mode))
+            .expect("the owner may change the mode");
+    };
+    set(0o000);
+    if std::fs::read_dir(&closed).is_ok() {
+        eprintln!("SKIPPED: this user may read every directory");
+        set(0o755);
+        return;
+    }
+    let run = place.run_with(&["replay", "logs"], &[FIXED_Z]);
+    set(0o755);
+    run.check(0, &["closed: Permission denied"]);
+    assert_eq!(run.out, straight());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_symlink_loop_is_named_and_passed_over() {
+    let place = Place::with(&[("logs/a.json", &ndjson(&records()))]);
+    std::os::unix::fs::symlink("..", place.path("logs/up")).expect("a link can be made");
+    let run = place.run_with(&["replay", "logs"], &[FIXED_Z]);
+    run.check(0, &["logs/up: a loop: this link leads back to logs"]);
+    assert_eq!(run.out, straight());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_a_failure_with_a_name() {
+    let place = Place::with(&[("in.json", &ndjson(&records()))]);
+    let run = place.run_with(&["replay", "in.json", "--out", "/dev/full"], &[FIXED_Z]);
+    run.check(1, &["cannot write /dev/full: No space left on device"]);
+    let run = place.run_with(&["replay", "in.json", "--scores", "/dev/full"], &[FIXED_Z]);
+    run.check(1, &["cannot write /dev/full: No space left on device"]);
+    let run = place.run_with(&["replay", "in.json", "--out", "no/such/place"], &[]);
+    run.check(1, &["cannot write no/such/place: No such file"]);
+}
