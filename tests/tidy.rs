@@ -171,7 +171,7 @@ fn contains_word(line: &str, word: &str) -> bool {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].chars().next();
         let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        !joins(before) && !(word.chars().all(char::is_alphanumeric) && joins(after))
+        !(joins(before) || word.chars().all(char::is_alphanumeric) && joins(after))
     })
 }
 
