@@ -174,18 +174,8 @@ impl Expectation {
             (slot + 1) % WEEK_HOURS,
         ];
         let of_day = around.map(|slot| slot % 24);
-        let mut total = 0.0;
-        let mut day_sums = [0.0; 3];
-        self.levels.for_each(|slot, calls| {
-            let calls = f64::from(calls);
-            total += calls;
-            let hour = slot % 24;
-            for i in 0..3 {
-                if hour == of_day[i] {
-                    day_sums[i] += calls;
-                }
-            }
-        });
+        let total = self.levels.total();
+        let day_sums = self.levels.sums_by_rest(24, of_day);
         let flat = self.flat(total);
         let hour_of_day: [f64; 3] =
             std::array::from_fn(|i| self.level_of_day(slot, of_day[i], day_sums[i], flat));

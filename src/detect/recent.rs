@@ -78,6 +78,11 @@ impl Recent {
             .fold(f32::INFINITY, |least, mean| least.min(*mean))
     }
 
+    /// Largest expectation in the ring.
+    pub fn mean_max(&self) -> f32 {
+        self.means.iter().fold(0.0, |most, mean| most.max(*mean))
+    }
+
     /// Sums of the windows that end with `t`; lengths ascend, those longer than `t + 1` stay 0.
     pub fn window_sums(&self, t: u32, lengths: [u32; 4]) -> [Sums; 4] {
         let mut sums = [Sums::default(); 4];
@@ -118,6 +123,20 @@ impl Recent {
             }
         }
         sums
+    }
+
+    /// Seen calls of the `length` buckets that end with `t`.
+    pub fn count_sum(&self, t: u32, length: u32) -> f64 {
+        if self.forgotten != 0 {
+            return self.sum(t, length).count;
+        }
+        let end = (t & MASK) as usize + 1;
+        let length = length as usize;
+        let mut count = sum_counts(&self.counts[end.saturating_sub(length)..end]);
+        if length > end {
+            count += sum_counts(&self.counts[RECENT + end - length..]);
+        }
+        count
     }
 
     /// Lets the buckets `from .. to`, all within the ring, count as expected.

@@ -8,6 +8,7 @@
 use crate::model::Direction;
 
 use super::super::fleet::FIRST_HOUR;
+use super::super::recent::Recent;
 use super::super::settings::{FIRST_DAY_HOURS, RECENT};
 use super::super::surprise::{decades, is_notable};
 use super::super::verdict::Context;
@@ -25,8 +26,11 @@ impl SeriesState {
         // No surprise of a first day is used but by the episodes, which count in every life.
         let used_from = self.born + FIRST_DAY_HOURS.min(ctx.tuning.warm_up_hours);
         let is_used = boundary / hour > used_from.min(FIRST_HOUR);
-        if is_used && boundary > self.now && (self.may_drop(ctx) || self.may_surge(ctx)) {
-            return self.now;
+        if is_used && boundary > self.now {
+            let visit = self.first_that_may_count(ctx);
+            if visit < boundary {
+                return visit;
+            }
         }
         let may_sleep = hour == 60 && self.recent.is_none() && !self.recalibration.has_episode();
         // A window of an hour lies in two hours at most.
@@ -38,45 +42,92 @@ impl SeriesState {
         boundary
     }
 
-    /// Whether a drop could count while the running hour lasts: no window expects enough calls
-    /// for their absence to be surprising, however regular the series.
-    fn may_drop(&self, ctx: &Context<'_>) -> bool {
+    /// First bucket in which silence could count, by a drop or by what recent counts still make
+    /// of the windows; `u32::MAX` if none of the running hour.
+    fn first_that_may_count(&self, ctx: &Context<'_>) -> u32 {
         let least = drop_mean_min(ctx);
+        let lines = &self.expectation.lines;
         let Some(recent) = &self.recent else {
-            return self.expectation.lines.calls_near_max() >= least;
+            return if lines.calls_near_max() >= least {
+                self.now
+            } else {
+                u32::MAX
+            };
         };
-        if self.expectation.lines.calls_of_hour(ctx.tuning) >= least {
-            return true;
-        }
-        let known = recent
-            .sum(self.now - 1, RECENT.min(self.now as usize) as u32)
-            .mean;
         let m = self.now % ctx.tuning.hour;
         let mut ahead = [0.0; 60];
         let ahead = &mut ahead[..(ctx.tuning.hour - m) as usize];
-        self.expectation
-            .lines
-            .fill_means(m as usize, ahead, ctx.tuning);
+        lines.fill_means(m as usize, ahead, ctx.tuning);
+        let may_drop =
+            lines.calls_of_hour(ctx.tuning) >= least || self.may_drop(recent, ahead, least);
+        let calm = if may_drop {
+            self.buckets_without_drop(recent, ahead, ctx)
+        } else {
+            u32::MAX
+        };
+        if calm == 0 || self.may_surge(recent, ahead, ctx) {
+            return self.now;
+        }
+        self.now.saturating_add(calm)
+    }
+
+    /// How many of the next buckets, if silent, hold no drop that counts: the counts that stay in
+    /// each window all the while are too many for what it can expect at most.
+    fn buckets_without_drop(&self, recent: &Recent, ahead: &[f32], ctx: &Context<'_>) -> u32 {
+        if ctx.tuning.hour != 60 || self.now < RECENT as u32 {
+            return 0;
+        }
+        let tuning = ctx.tuning;
+        let peak = ahead
+            .iter()
+            .fold(recent.mean_max(), |most, mean| most.max(*mean));
+        let windows: [_; 4] = std::array::from_fn(|i| {
+            let length = tuning.windows[i];
+            let known = recent.sum(self.now - 1, length).mean;
+            let most = f64::from(length) * f64::from(peak);
+            // A drop needs this expectation in units of a dispersion, which is at least 1.
+            (length, known, most, tuning.drop_mean_min[i])
+        });
+        let is_free = |calm: u32| {
+            let coming = ahead.iter().take(calm as usize);
+            let coming: f64 = coming.map(|mean| f64::from(*mean)).sum();
+            windows.iter().all(|(length, known, most, least)| {
+                let expected = (known + coming).min(*most);
+                if expected < *least {
+                    return true;
+                }
+                let stays = match length.saturating_sub(calm) {
+                    0 => 0.0,
+                    length => recent.count_sum(self.now - 1, length),
+                };
+                drop_decades_max(stays, expected) <= tuning.exceedance
+            })
+        };
+        CALM_TRIED
+            .into_iter()
+            .find(|calm| is_free(*calm))
+            .unwrap_or(0)
+    }
+
+    /// Whether a drop could count: no window expects enough calls for their absence to be
+    /// surprising, however regular the series. `ahead` is expected of the rest of the hour.
+    fn may_drop(&self, recent: &Recent, ahead: &[f32], least: f64) -> bool {
+        let known = recent
+            .sum(self.now - 1, RECENT.min(self.now as usize) as u32)
+            .mean;
         known + ahead.iter().map(|mean| f64::from(*mean)).sum::<f64>() >= least
     }
 
-    /// Whether recent counts could still surprise in silence while the running hour lasts: their
-    /// windows only lose counts, and expect no less than the least expectation in reach.
-    fn may_surge(&self, ctx: &Context<'_>) -> bool {
-        let Some(recent) = &self.recent else {
-            return false;
-        };
+    /// Whether recent counts could still surprise in silence: their windows only lose counts, and
+    /// expect no less than the least expectation in reach.
+    fn may_surge(&self, recent: &Recent, ahead: &[f32], ctx: &Context<'_>) -> bool {
         let tuning = ctx.tuning;
-        let m = self.now % tuning.hour;
-        let mut ahead = [0.0; 60];
-        let ahead = &mut ahead[..(tuning.hour - m) as usize];
-        self.expectation.lines.fill_means(m as usize, ahead, tuning);
         let least = ahead
             .iter()
             .fold(recent.mean_min(), |least, mean| least.min(*mean));
         let phis = window_phis(self.phis.map(f64::from), tuning);
         for (length, phi) in tuning.windows.into_iter().zip(phis).skip(1) {
-            let count = recent.sum(self.now - 1, (length - 1).min(self.now)).count;
+            let count = recent.count_sum(self.now - 1, (length - 1).min(self.now));
             let mean = f64::from(least) * f64::from(length);
             if is_notable(count, mean, phi)
                 && decades(Direction::Up, count, mean, phi) > tuning.exceedance
@@ -86,6 +137,23 @@ impl SeriesState {
         }
         false
     }
+}
+
+/// Lengths of silence, in buckets, for which a drop is ruled out at once; longest first.
+const CALM_TRIED: [u32; 3] = [24, 9, 4];
+
+/// Decades that no lower tail at `count` exceeds, whatever the dispersion: P(X <= x) of a Poisson
+/// variable is at least e^-D / sqrt(8 x) with D = M - x + x ln(x/M) (Ash, "Information Theory",
+/// lemma 4.7.2, in the Poisson limit), and e^-M at 0; a wilder variable has more.
+fn drop_decades_max(count: f64, mean: f64) -> f64 {
+    if count >= mean {
+        return 0.0;
+    }
+    if count < 1.0 {
+        return mean * std::f64::consts::LOG10_E;
+    }
+    let divergence = mean - count + count * libm::log(count / mean);
+    (divergence + 0.5 * libm::log(8.0 * count)) * std::f64::consts::LOG10_E
 }
 
 /// Calls that a window must expect for their absence to count: e^-M is no less than their
