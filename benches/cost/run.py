@@ -5,7 +5,7 @@ Both read the same NDJSON file (`insightd simulate --profile bench --seed 1`: 2 
 1,000 call series and their errors) in turn, each on one thread, start-up included. Prints the
 CPU seconds of every round and the median ratio; exits 3 when it is above the bar.
 
-  run.py [--rounds N] [--file FILE]    the short run uses the first eighth of the stream
+  run.py [--rounds N] [--file FILE]    the short run uses a stream of two days
 """
 
 import argparse
@@ -36,7 +36,7 @@ print(rows)
 
 
 def bench_file(folder):
-    """The bench stream, or its first eighth in the short run; made once and kept in the cache."""
+    """The bench stream, or two days of it in the short run; made once and kept in the cache."""
     kept = pathlib.Path(os.environ.get("INSIGHTD_CACHE", folder))
     version = subprocess.run([common.BINARY, "--version"], capture_output=True, text=True).stdout
     days = "14" if common.IS_LONG else "2"
