@@ -52,7 +52,7 @@ pub struct Streams {
     open_files_max: usize,
     pool: Option<Pool>,
     stop: Arc<AtomicBool>,
-    /// Streams whose file was opened, oldest first.
+    /// Streams that may hold a file open, each once, in the order of their opening.
     opened: VecDeque<u32>,
     spare: Vec<EventBatch>,
 }
@@ -62,7 +62,7 @@ struct Stream {
     waiting: VecDeque<InputFile>,
     /// The file being read, then those that are decoded ahead.
     begun: VecDeque<Begun>,
-    /// It stands in the list of streams with open files.
+    /// Stands in [`Streams::opened`].
     is_opened: bool,
 }
 
@@ -148,16 +148,17 @@ impl Streams {
         }
     }
 
-    /// Makes sure that a stream that has files left has one begun.
+    /// Makes sure that a stream that has files left has one begun, and is known to hold it open.
     fn begin(&mut self, stream: u32) {
-        let streams = &mut self.streams[stream as usize];
-        if streams.begun.is_empty()
-            && let Some(file) = streams.waiting.pop_front()
+        let this = &mut self.streams[stream as usize];
+        if this.begun.is_empty()
+            && let Some(file) = this.waiting.pop_front()
         {
-            streams.begun.push_back(Begun::new(file, &self.plan));
-            if !std::mem::replace(&mut streams.is_opened, true) {
-                self.opened.push_back(stream);
-            }
+            this.begun.push_back(Begun::new(file, &self.plan));
+        }
+        if !this.begun.is_empty() && !this.is_opened {
+            this.is_opened = true;
+            self.opened.push_back(stream);
         }
     }
 
@@ -174,9 +175,6 @@ impl Streams {
             && let Some(file) = this.waiting.pop_front()
         {
             this.begun.push_back(Begun::new(file, &self.plan));
-            if !std::mem::replace(&mut this.is_opened, true) {
-                self.opened.push_back(stream);
-            }
         }
         for begun in &mut this.begun {
             begun.take_in();
@@ -194,21 +192,25 @@ impl Streams {
         }
     }
 
-    /// Closes the files of the streams that were begun longest ago while too many are open.
-    ///
-    /// Each stream stands in the list once, so the current one is passed over once at most.
+    /// Closes the files of the streams that opened theirs longest ago while too many are open.
     fn close_some(&mut self, current: u32) {
-        while self.opened.len() > self.open_files_max.max(1) {
+        // Each stream stands here once, so one look at each is enough.
+        for _ in 0..self.opened.len() {
+            if self.opened.len() <= self.open_files_max {
+                return;
+            }
             let Some(stream) = self.opened.pop_front() else {
                 return;
             };
-            if stream == current {
+            let this = &mut self.streams[stream as usize];
+            // A reader that is with a thread comes back open and is closed another time.
+            this.begun.iter_mut().for_each(Begun::take_in);
+            if stream == current || this.begun.iter().any(Begun::is_away) {
                 self.opened.push_back(stream);
                 continue;
             }
-            let closed = &mut self.streams[stream as usize];
-            closed.is_opened = false;
-            for begun in &mut closed.begun {
+            this.is_opened = false;
+            for begun in &mut this.begun {
                 if let Place::Here(reader) = &mut begun.place {
                     reader.close_for_now();
                 }
@@ -224,6 +226,10 @@ impl Begun {
             ready: VecDeque::new(),
             place: Place::Here(Box::new(FileReader::new(file, Arc::clone(plan)))),
         }
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(self.place, Place::Away(_))
     }
 
     /// Takes in what a thread has sent so far.

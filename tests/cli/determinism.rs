@@ -78,11 +78,14 @@ fn pieces_of_a_stream_are_one_file() {
             place.write(&name, &gzip(body.as_bytes()));
         }
     }
+    // A stream once took its own finished files for open ones and looked for one to close for
+    // ever: more files in one stream than may be open must come to an end.
+    let few = [("INSIGHTD_INPUT__OPEN_FILES_MAX", "2")];
     for threads in ["1", "4"] {
-        assert_eq!(
-            replay(&place, &["logs", "--threads", threads], &[]),
-            expected
-        );
+        for environment in [&[][..], &few] {
+            let out = replay(&place, &["logs", "--threads", threads], environment);
+            assert_eq!(out, expected);
+        }
     }
 }
 
@@ -107,6 +110,37 @@ fn many_streams_need_few_handles() {
             replay(&place, &["many", "--threads", threads], &few),
             expected
         );
+    }
+}
+
+/// More streams than the system lets a process open: readers that wait with a thread's finished
+/// work hold handles too, and have to give them back.
+#[test]
+#[cfg(target_os = "linux")]
+fn more_streams_than_handles_are_read_whole() {
+    let records = records();
+    let place = Place::new();
+    for stream in 0..80 {
+        let of_stream: Vec<String> = records.iter().skip(stream).step_by(80).cloned().collect();
+        place.write(&format!("many/stream-{stream}.json"), &ndjson(&of_stream));
+    }
+    for threads in ["1", "2", "3"] {
+        let script = format!(
+            "ulimit -n 40 && exec '{}' replay many --threads {threads}",
+            env!("CARGO_BIN_EXE_insightd")
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(place.root())
+            .env("INSIGHTD_INPUT__OPEN_FILES_MAX", "8")
+            .env("INSIGHTD_INPUT__CHUNK_BYTES", "3000")
+            .output()
+            .expect("sh runs");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{err}");
+        let sums = format!("records    {} = ", records.len());
+        assert!(err.contains(&sums), "{threads} threads: {err}");
+        assert!(!err.contains("not or not wholly readable"), "{err}");
     }
 }
 
