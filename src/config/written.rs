@@ -157,10 +157,11 @@ pub struct WrittenLimits {
     pub reject_bytes_max: u64,
     /// Event ids remembered for deduplication; over it the oldest are forgotten.
     pub dedup_entries_max: u32,
-    /// Different series counted in minutes that are not final; events of further ones are not
-    /// counted.
+    /// Different series in minutes that are not final, by minute; over it counts go on to
+    /// detection early. For `--format rates`: different series at all; over it the replay fails.
     pub pending_series_max: u32,
-    /// Different attribution values in minutes that are not final; further ones are left out.
+    /// Different attribution values in minutes that are not final, by minute; over it counts go on
+    /// to detection early.
     pub pending_values_max: u32,
     /// Calls and errors in minutes that are not final; over it counts go on to detection early.
     pub pending_rows_max: u32,
