@@ -210,7 +210,7 @@ impl Default for WrittenOutput {
 impl Default for WrittenInput {
     fn default() -> Self {
         WrittenInput {
-            chunk_bytes: 1 << 20,
+            chunk_bytes: 128 << 10,
             open_files_max: 200,
         }
     }

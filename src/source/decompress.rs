@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use super::gzip::GzipReader;
 
 /// Compressed bytes are read in pieces of this size.
-const COMPRESSED_BUFFER_BYTES: usize = 256 << 10;
+const COMPRESSED_BUFFER_BYTES: usize = 64 << 10;
 
 /// Largest block of the zstd format.
 const ZSTD_BLOCK_BYTES: usize = 128 << 10;
@@ -136,17 +136,6 @@ impl ContentReader {
         is_live: bool,
         out: &mut Vec<u8>,
     ) -> io::Result<usize> {
-        if let (Packed::Plain(source), false) = (&mut self.inner, is_live) {
-            let start = out.len();
-            let result = source.take(want as u64).read_to_end(out);
-            self.bytes += (out.len() - start) as u64;
-            return result;
-        }
-        self.fill_chunk(want, is_live, out)
-    }
-
-    /// As [`Self::read_chunk`], for what gives its bytes piece by piece.
-    fn fill_chunk(&mut self, want: usize, is_live: bool, out: &mut Vec<u8>) -> io::Result<usize> {
         let start = out.len();
         out.resize(start + want, 0);
         let mut filled = start;
