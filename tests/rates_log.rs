@@ -62,7 +62,11 @@ fn small_segments(bytes: u64) -> SegmentSettings {
 
 fn append_all(log: &mut dyn RatesLog, records: &[LogRecord]) -> Vec<Position> {
     let mut positions = vec![log.end()];
-    positions.extend(records.iter().map(|record| log.append(record).unwrap()));
+    positions.extend(
+        records
+            .iter()
+            .map(|record| log.append(record.clone()).unwrap()),
+    );
     positions
 }
 
@@ -195,7 +199,7 @@ fn a_torn_end_is_cut_at_any_byte() {
             let start = log.start();
             let mut kept = read_all(&mut log, start).unwrap();
             assert_eq!(kept, records(4)[..kept.len()]);
-            log.append(&progress(99)).unwrap();
+            log.append(progress(99)).unwrap();
             drop(log);
             kept.push(progress(99));
             let mut log = SegmentsLog::open(directory.path(), settings).unwrap();
@@ -275,7 +279,7 @@ proptest! {
         let mut log = SegmentsLog::open(directory.path(), settings).unwrap();
         let expected = records(steps.len() as u32);
         for (record, reopen) in expected.iter().zip(steps) {
-            log.append(record).unwrap();
+            log.append(record.clone()).unwrap();
             if reopen {
                 drop(log);
                 log = SegmentsLog::open(directory.path(), settings).unwrap();

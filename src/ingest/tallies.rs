@@ -135,9 +135,12 @@ impl Tallies {
         let closing = self.minutes.partition_point(|one| one.bucket < before);
         self.recent = 0;
         for mut minute in self.minutes.drain(..closing) {
-            emit(self.closing.batch(&mut minute));
+            let batch = self.closing.batch(&mut minute);
+            let next = batch.with_same_room();
+            emit(batch);
             if self.spare.len() < SPARE_MAX {
                 minute.clear();
+                minute.batch = next;
                 self.spare.push(minute);
             }
         }

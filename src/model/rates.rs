@@ -223,6 +223,22 @@ impl RatesBuilder {
         });
     }
 
+    /// An empty builder with room for as much as this one holds.
+    pub fn with_same_room(&self) -> Self {
+        let rates = &self.rates;
+        RatesBuilder {
+            rates: Rates {
+                text: String::with_capacity(rates.text.len()),
+                keys: Vec::with_capacity(rates.keys.len()),
+                values: Vec::with_capacity(rates.values.len()),
+                entries: Vec::with_capacity(rates.entries.len()),
+                deltas: Vec::with_capacity(rates.deltas.len()),
+                ..Rates::default()
+            },
+            value_index: HashMap::new(),
+        }
+    }
+
     /// The batch of all added since the last call; `positions` as in [`Rates`].
     pub fn finish(&mut self, source: u32, positions: (u64, u64)) -> Rates {
         self.value_index.clear();

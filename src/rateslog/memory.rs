@@ -15,8 +15,8 @@ pub struct MemoryLog {
 }
 
 impl RatesLog for MemoryLog {
-    fn append(&mut self, record: &LogRecord) -> Result<Position, RatesLogError> {
-        self.records.push_back(record.clone());
+    fn append(&mut self, record: LogRecord) -> Result<Position, RatesLogError> {
+        self.records.push_back(record);
         Ok(self.end())
     }
 

@@ -50,7 +50,7 @@ pub enum RatesLogError {
 /// The ordered log of Rates and Progress.
 pub trait RatesLog {
     /// Appends a record and returns the position after it.
-    fn append(&mut self, record: &LogRecord) -> Result<Position, RatesLogError>;
+    fn append(&mut self, record: LogRecord) -> Result<Position, RatesLogError>;
 
     /// Calls `visit` with every record from `from` on and the position after it, until it says
     /// `Break` or the log ends. Returns the position after the last record visited.

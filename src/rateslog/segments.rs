@@ -221,10 +221,10 @@ impl SegmentsLog {
 }
 
 impl RatesLog for SegmentsLog {
-    fn append(&mut self, record: &LogRecord) -> Result<Position, RatesLogError> {
+    fn append(&mut self, record: LogRecord) -> Result<Position, RatesLogError> {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&[0; FRAME_BYTES]);
-        rates_record::encode(record, &mut self.buffer);
+        rates_record::encode(&record, &mut self.buffer);
         let length = self.buffer.len() - start - FRAME_BYTES;
         let frame_bytes = (self.buffer.len() - start) as u64;
         if HEADER_BYTES + frame_bytes > SEGMENT_BYTES_MAX {
@@ -242,7 +242,7 @@ impl RatesLog for SegmentsLog {
         let before = *self.last();
         let last = self.last_mut();
         last.bytes += frame_bytes;
-        last.newest = last.newest.max(newest_minute(record));
+        last.newest = last.newest.max(newest_minute(&record));
         let result = match self.settings.sync {
             SyncPolicy::EveryAppend => self.sync_file(),
             SyncPolicy::OnRequest if self.buffer.len() >= BUFFER_BYTES => self.write_buffer(),

@@ -68,7 +68,7 @@ impl Detection {
             scores.clear();
         }
         for record in records.drain(..) {
-            self.log.append(&record)?;
+            self.log.append(record)?;
         }
         let (engine, output) = (&mut self.engine, &mut self.output);
         self.position = self.log.read(self.position, &mut |_, record| {
