@@ -209,8 +209,13 @@ impl Expectation {
     pub fn learn_silence(&mut self, buckets: std::ops::Range<usize>, pace: f64, tuning: &Tuning) {
         let lines = &self.lines;
         let keep = 1.0 - pace;
-        self.profile.update_each(|m, share| {
-            if buckets.contains(&m) && lines.mixture(m, tuning) > PROFILE_RATE_MIN {
+        if lines.mixture_min() > PROFILE_RATE_MIN {
+            let forget = |_, share| (f64::from(share) * keep) as f32;
+            self.profile.update_range(buckets, forget);
+            return;
+        }
+        self.profile.update_range(buckets, |m, share| {
+            if lines.mixture(m, tuning) > PROFILE_RATE_MIN {
                 (f64::from(share) * keep) as f32
             } else {
                 share
@@ -285,7 +290,14 @@ impl Expectation {
         let least = loss
             .iter()
             .fold(f64::INFINITY, |least, loss| least.min(*loss));
-        let weights = loss.map(|loss| exp(-(loss - least).min(LOSS_SPREAD_MAX)));
+        let weights = loss.map(|loss| {
+            let above = loss - least;
+            if above > 0.0 {
+                exp(-above.min(LOSS_SPREAD_MAX))
+            } else {
+                1.0
+            }
+        });
         let sum: f64 = weights.iter().sum();
         weights.map(|weight| weight / sum)
     }

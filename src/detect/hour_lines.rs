@@ -91,6 +91,11 @@ impl HourLines {
         self.lines[0].rate(m, tuning)
     }
 
+    /// A rate that no bucket of the running hour falls below.
+    pub fn mixture_min(&self) -> f64 {
+        self.lines[0].low()
+    }
+
     /// Calls expected in bucket `m` of an hour at a rate of the mixture, shaped by the profile.
     pub fn mean(&self, mixture: f64, m: usize, tuning: &Tuning) -> f32 {
         let share = match &self.shape {
@@ -153,6 +158,13 @@ impl HourLines {
         self.calls_of_hours_max() * if is_plain { 1.0 } else { 2.0 }
     }
 
+    /// A rate that no bucket of this hour and the one before falls below, where no profile shapes
+    /// them.
+    pub fn rate_min_if_plain(&self) -> Option<f64> {
+        let is_plain = self.shaped_hours & 0b11 == 0 && self.peaks.is_empty();
+        is_plain.then(|| self.lines[0].low().min(self.lines[1].low()))
+    }
+
     pub fn heap_bytes(&self) -> usize {
         let shape = if self.shape.is_some() { 240 } else { 0 };
         self.peaks.capacity() * size_of::<Peak>() + shape
@@ -193,6 +205,11 @@ impl Line {
 
     fn peak(&self) -> f64 {
         f64::from(self.middle.max(self.before).max(self.after))
+    }
+
+    /// Rounding to `f32` may take a rate below both by less than this takes off.
+    fn low(&self) -> f64 {
+        f64::from(self.middle.min(self.before).min(self.after)) * (1.0 - 1e-6)
     }
 
     fn calls(&self, tuning: &Tuning) -> f64 {

@@ -46,10 +46,19 @@ impl Recent {
         self.forgotten &= !(1 << at);
     }
 
-    /// Appends silent buckets from `t` on.
+    /// Appends at most 64 silent buckets from `t` on.
     pub fn push_silence(&mut self, t: u32, means: &[f32]) {
-        for (i, mean) in means.iter().enumerate() {
-            self.push(t + i as u32, 0, *mean);
+        let at = (t & MASK) as usize;
+        let first = means.len().min(RECENT - at);
+        let (before_wrap, after_wrap) = means.split_at(first);
+        for (at, means) in [(at, before_wrap), (0, after_wrap)] {
+            self.counts[at..at + means.len()].fill(0);
+            self.means[at..at + means.len()].copy_from_slice(means);
+        }
+        if self.forgotten != 0 {
+            for i in 0..means.len() as u32 {
+                self.forgotten &= !(1 << ((t + i) & MASK));
+            }
         }
     }
 

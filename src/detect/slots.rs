@@ -125,18 +125,25 @@ impl<const N: usize> Slots<N> {
         sums
     }
 
-    /// Replaces each value that is not 0 by what `change` makes of it; `change` makes no 0 of it.
-    pub fn update_each(&mut self, mut change: impl FnMut(usize, f32) -> f32) {
+    /// Replaces each value in `slots` that is not 0 by what `change` makes of it; `change` makes
+    /// 0 of 0 and of nothing else.
+    pub fn update_range(
+        &mut self,
+        slots: std::ops::Range<usize>,
+        mut change: impl FnMut(usize, f32) -> f32,
+    ) {
         match self {
             Slots::Dense(row) => {
-                for (slot, value) in row.iter_mut().enumerate() {
+                for (value, slot) in row[slots.clone()].iter_mut().zip(slots) {
                     *value = change(slot, *value);
                 }
             }
             Slots::Sparse(pairs) => {
                 for entry in pairs {
                     let slot = usize::from(entry[0]);
-                    *entry = pair(slot, change(slot, value_of(entry)));
+                    if slots.contains(&slot) {
+                        *entry = pair(slot, change(slot, value_of(entry)));
+                    }
                 }
             }
         }

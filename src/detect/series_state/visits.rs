@@ -8,6 +8,7 @@
 use crate::model::Direction;
 
 use super::super::fleet::FIRST_HOUR;
+use super::super::hour_lines::RATE_MIN;
 use super::super::recent::Recent;
 use super::super::settings::{FIRST_DAY_HOURS, RECENT};
 use super::super::surprise::{decades, is_notable};
@@ -27,6 +28,9 @@ impl SeriesState {
         let used_from = self.born + FIRST_DAY_HOURS.min(ctx.tuning.warm_up_hours);
         let is_used = boundary / hour > used_from.min(FIRST_HOUR);
         if is_used && boundary > self.now {
+            if self.expects_a_count(ctx) {
+                return self.now;
+            }
             let visit = self.first_that_may_count(ctx);
             if visit < boundary {
                 return visit;
@@ -54,6 +58,9 @@ impl SeriesState {
                 u32::MAX
             };
         };
+        if self.is_beyond_surprise(recent, least, ctx) {
+            return u32::MAX;
+        }
         let m = self.now % ctx.tuning.hour;
         let mut ahead = [0.0; 60];
         let ahead = &mut ahead[..(ctx.tuning.hour - m) as usize];
@@ -69,6 +76,28 @@ impl SeriesState {
             return self.now;
         }
         self.now.saturating_add(calm)
+    }
+
+    /// Whether the next bucket is likely to hold a count: then it is judged soon enough, and to
+    /// ask whether it must be costs as much as to judge it.
+    fn expects_a_count(&self, ctx: &Context<'_>) -> bool {
+        let m = (self.now % ctx.tuning.hour) as usize;
+        let lines = &self.expectation.lines;
+        let mixture = lines.mixture(m, ctx.tuning);
+        lines.mean(mixture, m, ctx.tuning) >= LIKELY_MEAN
+    }
+
+    /// What needs no expectation of single buckets: too few calls are expected for a drop, and the
+    /// recent counts are too few for a surge over the least expectation of these two hours.
+    fn is_beyond_surprise(&self, recent: &Recent, least: f64, ctx: &Context<'_>) -> bool {
+        let lines = &self.expectation.lines;
+        if ctx.tuning.hour != 60 || recent.has_forgotten() || lines.calls_near_max() >= least {
+            return false;
+        }
+        let calls_min = lines
+            .rate_min_if_plain()
+            .map_or(RATE_MIN, |rate| rate.max(RATE_MIN));
+        !self.may_surge_over(recent, calls_min, ctx)
     }
 
     /// How many of the next buckets, if silent, hold no drop that counts: the counts that stay in
@@ -121,14 +150,19 @@ impl SeriesState {
     /// Whether recent counts could still surprise in silence: their windows only lose counts, and
     /// expect no less than the least expectation in reach.
     fn may_surge(&self, recent: &Recent, ahead: &[f32], ctx: &Context<'_>) -> bool {
-        let tuning = ctx.tuning;
         let least = ahead
             .iter()
             .fold(recent.mean_min(), |least, mean| least.min(*mean));
+        self.may_surge_over(recent, f64::from(least), ctx)
+    }
+
+    /// The same where each bucket expects at least `least` calls.
+    fn may_surge_over(&self, recent: &Recent, least: f64, ctx: &Context<'_>) -> bool {
+        let tuning = ctx.tuning;
         let phis = window_phis(self.phis.map(f64::from), tuning);
         for (length, phi) in tuning.windows.into_iter().zip(phis).skip(1) {
             let count = recent.count_sum(self.now - 1, (length - 1).min(self.now));
-            let mean = f64::from(least) * f64::from(length);
+            let mean = least * f64::from(length);
             if is_notable(count, mean, phi)
                 && decades(Direction::Up, count, mean, phi) > tuning.exceedance
             {
@@ -138,6 +172,9 @@ impl SeriesState {
         false
     }
 }
+
+/// Expectation from which a bucket is likely to hold a count.
+const LIKELY_MEAN: f32 = 0.7;
 
 /// Lengths of silence, in buckets, for which a drop is ruled out at once; longest first.
 const CALM_TRIED: [u32; 3] = [24, 9, 4];
