@@ -21,8 +21,9 @@ const FIXED_BYTES: usize = MAGIC.len() + 4 + 4;
 /// Why a state cannot be read, written or gone on from.
 #[derive(Debug, Error)]
 pub enum StateError {
-    #[error("{path}: {source}")]
+    #[error("cannot {what} {path}: {source}")]
     Io {
+        what: &'static str,
         path: String,
         #[source]
         source: io::Error,
@@ -69,23 +70,39 @@ impl StateFile {
     }
 
     pub fn read(path: &Path) -> Result<Self, StateError> {
-        let bytes = std::fs::read(path).map_err(|source| io_error(path, source))?;
+        let bytes = std::fs::read(path).map_err(|source| io_error("read", path, source))?;
         Self::parse(&bytes).map_err(|reason| StateError::Invalid {
             path: path.display().to_string(),
             reason,
         })
     }
 
-    /// Writes a temporary file beside `path` and renames it, so that there is always a whole one.
+    /// Writes to what `path` names, through links: a file is replaced in one step, so that
+    /// there is always a whole one; a device or a pipe is written to.
     pub fn write(&self, path: &Path) -> Result<(), StateError> {
-        let temporary = path.with_extension("incomplete");
+        let write = || match std::fs::canonicalize(path) {
+            Ok(existing) if existing.is_file() => self.replace(&existing),
+            Ok(existing) => File::create(existing)?.write_all(&self.to_bytes()),
+            Err(_) => self.replace(path),
+        };
+        write().map_err(|source| io_error("write", path, source))
+    }
+
+    /// Writes a temporary file beside `path` and renames it.
+    fn replace(&self, path: &Path) -> io::Result<()> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}.incomplete", std::process::id()));
+        let temporary = Path::new(&temporary);
         let write = || {
-            let mut file = File::create(&temporary)?;
+            let mut file = File::create(temporary)?;
             file.write_all(&self.to_bytes())?;
             file.sync_all()?;
-            std::fs::rename(&temporary, path)
+            std::fs::rename(temporary, path)
         };
-        write().map_err(|source| io_error(path, source))
+        write().inspect_err(|_| {
+            // What was written of it is of no use; the cause is told in any case.
+            let _ = std::fs::remove_file(temporary);
+        })
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -148,8 +165,9 @@ impl StateFile {
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> StateError {
+fn io_error(what: &'static str, path: &Path, source: io::Error) -> StateError {
     StateError::Io {
+        what,
         path: path.display().to_string(),
         source,
     }

@@ -245,3 +245,23 @@ fn a_full_disk_is_a_failure_with_a_name() {
     let run = place.run_with(&["replay", "in.json", "--out", "no/such/place"], &[]);
     run.check(1, &["cannot write no/such/place: No such file"]);
 }
+
+/// A state went to a device by a rename: as root the device was gone, and nobody was told.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_state_goes_into_what_its_path_names() {
+    let place = Place::with(&[("in.json", &ndjson(&records()))]);
+    // Links, so that a run that renames replaces the link and not the device.
+    std::os::unix::fs::symlink("/dev/full", place.path("full")).expect("a link can be made");
+    let run = place.run(&["replay", "in.json", "--state-out", "full"]);
+    run.check(1, &["cannot write full: No space left on device"]);
+    place.write("state.1", b"old");
+    place.write("state.incomplete", b"mine");
+    std::os::unix::fs::symlink("state.1", place.path("latest")).expect("a link can be made");
+    let run = place.run(&["replay", "in.json", "--state-out", "latest"]);
+    run.check(0, &[]);
+    place.run(&["state", "inspect", "state.1"]).check(0, &[]);
+    assert_eq!(place.read("state.incomplete"), "mine");
+    let run = place.run(&["replay", "in.json", "--state-out", "no/place"]);
+    run.check(1, &["cannot write no/place: No such file"]);
+}
