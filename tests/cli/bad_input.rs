@@ -265,3 +265,18 @@ fn a_state_goes_into_what_its_path_names() {
     let run = place.run(&["replay", "in.json", "--state-out", "no/place"]);
     run.check(1, &["cannot write no/place: No such file"]);
 }
+
+/// An output that is also an input emptied it before a byte of it was read.
+#[test]
+fn an_output_never_overwrites_an_input() {
+    let bytes = ndjson(&records());
+    let place = Place::with(&[("logs/in.json", &bytes)]);
+    for option in ["--out", "--scores", "--rates", "--rejects", "--state-out"] {
+        let run = place.run(&["replay", "logs", option, "logs/../logs/in.json"]);
+        let words = format!("{option} logs/../logs/in.json is also read as logs/in.json");
+        run.check(2, &[&words]);
+        assert_eq!(place.read("logs/in.json").len(), bytes.len());
+    }
+    let run = place.run(&["replay", "logs", "--out", "x", "--scores", "./x"]);
+    run.check(2, &["--out and --scores are the same file"]);
+}
