@@ -8,6 +8,7 @@ mod detection;
 mod pipeline;
 mod replay;
 mod state_file;
+mod stream_files;
 mod what_if;
 
 pub use account::Account;

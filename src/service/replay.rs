@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::stream_files::StreamFiles;
 use super::{Account, Outputs, Pipeline, ServiceError};
 use crate::config::Settings;
 use crate::detect::Engine;
@@ -100,7 +101,8 @@ pub fn replay<'a>(
 impl Replay<'_, '_> {
     fn drive_events(&mut self, format: Format) -> Result<usize, ServiceError> {
         let mut streams = self.open_streams(format);
-        let mut files = vec![Arc::<str>::from(""); streams.len()];
+        let mut files: Vec<StreamFiles> = Vec::new();
+        files.resize_with(streams.len(), StreamFiles::default);
         let mut merge = Merge::new(streams.len() as u32, self.settings.jump_max_seconds);
         loop {
             match merge.step() {
@@ -108,12 +110,15 @@ impl Replay<'_, '_> {
                 Step::Need { stream } => match streams.next_piece(stream) {
                     Some(StreamPiece { file, piece }) => {
                         let events = self.take_in(&file, piece)?;
-                        files[stream as usize] = file;
+                        files[stream as usize].add(file, events.len());
                         streams.recycle(merge.offer(stream, events));
                     }
                     None => merge.end(stream),
                 },
-                Step::Reject(jump) => self.reject_jump(&files[jump.stream as usize], &jump)?,
+                Step::Reject(jump) => {
+                    let file = files[jump.stream as usize].file_of(jump.event_index);
+                    self.reject_jump(file, &jump)?;
+                }
                 Step::Done => break,
             }
             if self.is_stopped() {
@@ -172,7 +177,7 @@ impl Replay<'_, '_> {
             sink.write(&Rejected {
                 reason: reject.reason.name(),
                 file,
-                record_index: reject.record_index,
+                record_index: Some(reject.record_index),
                 byte_offset: Some(reject.byte_offset),
                 detail: &reject.detail,
                 record: &reject.record,
@@ -207,7 +212,7 @@ impl Replay<'_, '_> {
         sink.write(&Rejected {
             reason: "time_jump",
             file,
-            record_index: jump.event_index,
+            record_index: None,
             byte_offset: None,
             detail: &detail,
             record: record.as_bytes(),

@@ -12,8 +12,8 @@ pub struct Rejected<'a> {
     pub reason: &'a str,
     pub file: &'a str,
     /// How many records of the file stand before it.
-    #[serde(rename = "recordIndex")]
-    pub record_index: u64,
+    #[serde(rename = "recordIndex", skip_serializing_if = "Option::is_none")]
+    pub record_index: Option<u64>,
     /// Byte of the decompressed file at which its outermost value begins.
     #[serde(rename = "byteOffset", skip_serializing_if = "Option::is_none")]
     pub byte_offset: Option<u64>,
@@ -70,12 +70,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("rejects");
         let mut sink = RejectSink::new(Target::create(&path).unwrap());
-        for (byte_offset, record) in [(Some(7), &b"{\"a\"\x00"[..]), (None, &b"\xff"[..])] {
+        for (place, record) in [(Some(7), &b"{\"a\"\x00"[..]), (None, &b"\xff"[..])] {
             let rejected = Rejected {
                 reason: "not_json",
                 file: "f",
-                record_index: 1,
-                byte_offset,
+                record_index: place,
+                byte_offset: place,
                 detail: "why",
                 record,
             };
@@ -84,9 +84,9 @@ mod tests {
         sink.flush().unwrap();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
-            "{\"reason\":\"not_json\",\"file\":\"f\",\"recordIndex\":1,\"byteOffset\":7,\
+            "{\"reason\":\"not_json\",\"file\":\"f\",\"recordIndex\":7,\"byteOffset\":7,\
              \"detail\":\"why\",\"record\":\"{\\\"a\\\"\\u0000\"}\n\
-             {\"reason\":\"not_json\",\"file\":\"f\",\"recordIndex\":1,\
+             {\"reason\":\"not_json\",\"file\":\"f\",\
              \"detail\":\"why\",\"recordBase64\":\"/w==\"}\n"
         );
     }

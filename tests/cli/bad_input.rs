@@ -280,3 +280,21 @@ fn an_output_never_overwrites_an_input() {
     let run = place.run(&["replay", "logs", "--out", "x", "--scores", "./x"]);
     run.check(2, &["--out and --scores are the same file"]);
 }
+
+/// The event that was not believed is the last of its file; the next file shows that.
+#[test]
+fn a_time_jump_is_named_with_its_own_file() {
+    let jump = record(traffic::START, 999_999).replace("2024-03-04T", "9999-12-31T");
+    let (first, second) = (
+        ndjson(&[record(traffic::START, 1), jump]),
+        ndjson(&[record(traffic::START, 2)]),
+    );
+    let files = ["logs/2024-03-04-a.json", "logs/2024-03-04-b.json"];
+    let place = Place::with(&[(files[0], &first), (files[1], &second)]);
+    let run = place.run(&["replay", "logs", "--rejects", "rejects"]);
+    run.check(0, &["rejected 1 time_jump"]);
+    let rejected: serde_json::Value =
+        serde_json::from_str(place.read("rejects").trim()).expect("one line of JSON");
+    assert_eq!(rejected["file"], files[0]);
+    assert!(rejected.get("recordIndex").is_none(), "{rejected}");
+}
