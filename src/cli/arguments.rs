@@ -10,6 +10,7 @@ use crate::config::{ConfigError, Settings, WrittenDocument};
 use crate::formats::Format;
 use crate::model::EventTime;
 use crate::service::InputKind;
+use crate::source::{Expanded, FileLoss};
 
 /// Where the settings come from.
 #[derive(Clone, Debug, Default, Args)]
@@ -95,6 +96,15 @@ fn unknown_format(name: &str, settings: &Settings) -> CliError {
          configuration under [formats.NAME]",
         known.join(", ")
     ))
+}
+
+/// Whether a PATH that was named is not there, or nothing could be read at all.
+pub fn has_input_failed(expanded: &Expanded, losses: &[FileLoss]) -> bool {
+    let problems = &expanded.problems;
+    let nothing_was_read = losses.iter().all(|loss| loss.bytes_used == 0)
+        && losses.len() == expanded.files.len()
+        && !(expanded.files.is_empty() && problems.is_empty());
+    problems.iter().any(|problem| problem.is_named_by_user) || nothing_was_read
 }
 
 /// Parses a time of the command line: RFC 3339, or a date for its midnight UTC.

@@ -6,7 +6,7 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::arguments::{ConfigArgument, InputArguments, parse_time};
+use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
 use super::{CliError, Exit};
 use crate::formats::sentence;
@@ -57,7 +57,7 @@ impl ExplainCommand {
             tracing::error!("{problem}");
         }
         let job = ReplayJob {
-            files: expanded.files,
+            files: expanded.files.clone(),
             kind: self.input.kind(&settings)?,
             until: None,
             since: None,
@@ -77,13 +77,19 @@ impl ExplainCommand {
         };
         let mut replayed = replay(job, &settings, None, outputs, &mut |_| {})?;
         let what_if = replayed.pipeline.outputs.what_if.take();
+        let has_failed = has_input_failed(&expanded, &replayed.account.losses);
         drop(replayed);
         if let Some(exit) = interrupt.exit() {
             return Ok(exit);
         }
         let more = what_if.and_then(|asked| asked.more_to_fire(&settings.detect));
         watcher.silence.count_to_fire = more.map(|more| more + watcher.silence.count());
-        watcher.print()
+        watcher.print()?;
+        Ok(if has_failed {
+            Exit::Failure
+        } else {
+            Exit::Done
+        })
     }
 }
 
@@ -175,7 +181,7 @@ impl Watcher {
         })
     }
 
-    fn print(&self) -> Result<Exit, CliError> {
+    fn print(&self) -> Result<(), CliError> {
         let text = match (self.pair(), &self.series) {
             (Some(pair), _) => pair.text(&sentence(&pair.start)),
             (None, Some(series)) => self.silence.text(&series.to_string()),
@@ -190,6 +196,6 @@ impl Watcher {
         let mut target = Target::stdout();
         target.write(text.as_bytes())?;
         target.flush()?;
-        Ok(Exit::Done)
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::arguments::{ConfigArgument, InputArguments, parse_time};
+use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
 use super::{CliError, Exit};
 use crate::config::Settings;
@@ -196,14 +196,14 @@ impl ReplayCommand {
             return exit;
         }
         let account = &replayed.account;
-        let problems = &expanded.problems;
-        let nothing_was_read = account.losses.iter().all(|loss| loss.bytes_used == 0)
-            && account.losses.len() == expanded.files.len()
-            && !(expanded.files.is_empty() && problems.is_empty());
-        if problems.iter().any(|problem| problem.is_named_by_user) || nothing_was_read {
+        if has_input_failed(expanded, &account.losses) {
             return Exit::Failure;
         }
-        let lost = problems.iter().filter(|problem| problem.is_loss).count();
+        let lost = expanded
+            .problems
+            .iter()
+            .filter(|problem| problem.is_loss)
+            .count();
         let unusable = account.unusable() + lost as u64;
         if self.max_rejects.is_some_and(|limit| unusable > limit) {
             tracing::error!("{unusable} records and files were unusable, more than --max-rejects");

@@ -298,3 +298,21 @@ fn a_time_jump_is_named_with_its_own_file() {
     assert_eq!(rejected["file"], files[0]);
     assert!(rejected.get("recordIndex").is_none(), "{rejected}");
 }
+
+#[test]
+fn explain_fails_as_replay_does_when_input_is_missing() {
+    let place = Place::with(&[
+        ("in.json", &ndjson(&records())),
+        ("cut.gz", &gzip(b"{}")[..5]),
+    ]);
+    let key = "111122223333,us-east-1,ec2.amazonaws.com,CreateTags,ApiCallRateInsight,";
+    for (paths, code, words) in [
+        (&["in.json"][..], 0, ""),
+        (&["in.json", "no.json"], 1, "no.json: No such file"),
+        (&["cut.gz"], 1, "cut.gz: the gzip data is cut off"),
+    ] {
+        let mut arguments = vec!["explain", "--series", key, "--at", "2024-03-05"];
+        arguments.extend_from_slice(paths);
+        place.run(&arguments).check(code, &[words]);
+    }
+}
