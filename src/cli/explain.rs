@@ -136,20 +136,13 @@ impl Watcher {
         }
     }
 
+    /// An id may be that of an End, so with an id every pair is kept.
     fn see_insight(&mut self, event: &InsightEvent) {
-        let is_asked_for = match (&self.id, &self.series) {
-            (Some(id), _) => {
-                event.shared_event_id == *id
-                    || event.event_id == *id
-                    || self
-                        .pairs
-                        .iter()
-                        .any(|pair| pair.start.shared_event_id == event.shared_event_id)
-            }
-            (None, Some(series)) => event.series == *series,
-            (None, None) => false,
-        };
-        if !is_asked_for {
+        if self
+            .series
+            .as_ref()
+            .is_some_and(|series| event.series != *series)
+        {
             return;
         }
         match event.edge {
@@ -171,8 +164,11 @@ impl Watcher {
 
     /// The pair that is asked for, or that covers the minute asked for.
     fn pair(&self) -> Option<&ExplainedPair> {
-        if self.id.is_some() {
-            return self.pairs.first();
+        if let Some(id) = self.id {
+            return self.pairs.iter().find(|pair| {
+                let end = pair.end.as_ref().map(|end| end.event_id);
+                id == pair.start.shared_event_id || id == pair.start.event_id || Some(id) == end
+            });
         }
         let minute = self.silence.minute;
         self.pairs.iter().find(|pair| {

@@ -134,6 +134,12 @@ fn explain_says_why_and_why_not() {
         run.out
     };
     assert_eq!(explain(SURGE), by_id.out);
+    for line in run.out.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        let id = record["eventID"].as_str().expect("a record has an id");
+        let run = place.run_with(&["explain", "--id", id, "in.json"], &[FIXED_Z]);
+        assert_eq!(run.check(0, &[]).out, by_id.out);
+    }
     for words in ["would change", "threshold of 5.00", id] {
         assert!(by_id.out.contains(words), "{words}\n{}", by_id.out);
     }
