@@ -1,11 +1,10 @@
 //! `insightd completions`: completion scripts for shells.
 
-use std::io;
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::{Cli, CliError, Exit};
+use crate::sink::Target;
 
 /// Print a completion script for your shell
 ///
@@ -18,12 +17,12 @@ pub struct CompletionsCommand {
 
 impl CompletionsCommand {
     pub fn run(self) -> Result<Exit, CliError> {
-        clap_complete::generate(
-            self.shell,
-            &mut Cli::command(),
-            "insightd",
-            &mut io::stdout(),
-        );
+        // The generator panics where it cannot write; memory takes everything.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "insightd", &mut script);
+        let mut target = Target::stdout();
+        target.write(&script)?;
+        target.flush()?;
         Ok(Exit::Done)
     }
 }

@@ -316,3 +316,15 @@ fn explain_fails_as_replay_does_when_input_is_missing() {
         place.run(&arguments).check(code, &[words]);
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn completions_to_a_full_disk_fail_without_a_panic() {
+    let place = Place::new();
+    let full = std::fs::File::create("/dev/full").expect("the device is there");
+    let mut command = place.command(&["completions", "bash"]);
+    let output = command.stdout(full).output().expect("the binary runs");
+    let talk = String::from_utf8(output.stderr).expect("talk is UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{talk}");
+    assert!(talk.contains("cannot write standard output"), "{talk}");
+}
