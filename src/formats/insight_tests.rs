@@ -196,4 +196,12 @@ fn a_drop_and_its_end_in_words() {
          (17.1 to 22.9 at this hour) before. It has lasted so long that it counts as usual from \
          now on."
     );
+    event.reason = Some(EndReason::Calm);
+    event.insight_minutes = 1;
+    event.insight_count = 1;
+    assert_eq!(
+        sentence(&event),
+        "Back to usual at 2024-12-11T16:52:00Z: PutObject (s3.amazonaws.com) was called once a \
+         minute for one minute, where 20 is usual (17.1 to 22.9 at this hour)."
+    );
 }

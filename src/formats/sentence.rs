@@ -20,9 +20,9 @@ pub fn sentence(event: &InsightEvent) -> String {
 fn start(event: &InsightEvent) -> String {
     let why = &event.explanation;
     let mut parts = vec![format!(
-        "{} {} times a minute over the last {}, where {}.",
+        "{} {} a minute over the last {}, where {}.",
         subject(event),
-        rate(why.observed / minutes(why)),
+        times(why.observed / minutes(why)),
         span(why.window_minutes),
         usual(why),
     )];
@@ -51,17 +51,20 @@ fn start(event: &InsightEvent) -> String {
 
 fn end(event: &InsightEvent) -> String {
     let why = &event.explanation;
-    let seen = rate(event.insight_count as f64 / f64::from(event.insight_minutes.max(1)));
-    let lasted = span(event.insight_minutes);
+    let seen = times(event.insight_count as f64 / f64::from(event.insight_minutes.max(1)));
+    let lasted = match event.insight_minutes {
+        1 => "one minute".to_string(),
+        minutes => span(minutes),
+    };
     let subject = subject(event);
     let usual = usual(why);
     match event.reason {
         Some(EndReason::NewNormal) => format!(
-            "{subject} {seen} times a minute for {lasted}, where {usual} before. \
+            "{subject} {seen} a minute for {lasted}, where {usual} before. \
              It has lasted so long that it counts as usual from now on."
         ),
         Some(EndReason::Calm) | None => format!(
-            "Back to usual at {}: {subject} {seen} times a minute for {lasted}, where {usual}.",
+            "Back to usual at {}: {subject} {seen} a minute for {lasted}, where {usual}.",
             event.minute
         ),
     }
@@ -102,6 +105,14 @@ fn span(minutes: u32) -> String {
         1 => "minute".to_string(),
         minutes if minutes >= 120 && minutes % 60 == 0 => format!("{} hours", minutes / 60),
         minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// "once", "20 times".
+fn times(value: f64) -> String {
+    match rate(value).as_str() {
+        "1" => "once".to_string(),
+        text => format!("{text} times"),
     }
 }
 
