@@ -274,7 +274,7 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
         ("early flushes", ingest.limits.early_flushes),
         ("attribution values cut", account.decode.values_cut),
         (
-            "attribution counts over values_max",
+            "attribution counts over attribution.values_max",
             stats.counts.values_excess,
         ),
         (

@@ -72,6 +72,30 @@ impl RecordSums {
         self.rejected.iter().map(|(_, count)| count).sum()
     }
 
+    /// What to look at when no record was counted, by what became of most of them.
+    fn hint(&self) -> Option<&'static str> {
+        if self.counted > 0 {
+            return None;
+        }
+        let most = |counters: &[(&'static str, u64)]| {
+            let most = counters.iter().max_by_key(|(_, count)| *count);
+            most.copied().unwrap_or_default()
+        };
+        let (skipped, rejected) = (most(&self.skipped), most(&self.rejected));
+        if rejected.1 > skipped.1 {
+            return Some(
+                "is --format right? --rejects FILE keeps the records, each with its reason",
+            );
+        }
+        match skipped.0 {
+            "read_call" => {
+                Some("calls that only read are left out unless counting.read_calls is true")
+            }
+            "data_off" => Some("data events are left out unless counting.data_events is true"),
+            _ => None,
+        }
+    }
+
     /// Every record is in exactly one place.
     pub fn add_up(&self) -> bool {
         self.records == self.counted + self.skipped_total() + self.rejected_total()
@@ -88,7 +112,7 @@ impl fmt::Display for ReplaySummary {
         }
         let lost = match self.files_lost {
             0 => String::new(),
-            lost => format!(", {lost} of them not or not wholly readable"),
+            lost => format!(", {lost} not or not wholly readable"),
         };
         writeln!(
             f,
@@ -131,6 +155,9 @@ impl ReplaySummary {
         }
         if !sums.rejected.is_empty() {
             writeln!(f, "  rejected {}", list(&sums.rejected))?;
+        }
+        if let Some(hint) = sums.hint() {
+            writeln!(f, "  hint     nothing was counted: {hint}")?;
         }
         Ok(())
     }
@@ -208,7 +235,7 @@ mod tests {
         assert!(summary.sums.add_up());
         assert_eq!(
             summary.to_string(),
-            "files      2 in 1 streams, 1 of them not or not wholly readable, 1.2 MB decompressed\n\
+            "files      2 in 1 streams, 1 not or not wholly readable, 1.2 MB decompressed\n\
              records    10 = 5 counted + 3 skipped by rule + 2 rejected\n  \
              late     1 of the counted\n  \
              skipped  2 duplicate, 1 digest\n  \
@@ -217,5 +244,34 @@ mod tests {
              insights   1 Start, 0 End\n\
              took       0.00 s"
         );
+    }
+
+    #[test]
+    fn a_run_that_counted_nothing_says_where_to_look() {
+        let check = |counted, skipped: &[(&'static str, u64)], rejected, words: &str| {
+            let sums = RecordSums {
+                counted,
+                skipped: skipped.to_vec(),
+                rejected: vec![("not_json", rejected)],
+                ..RecordSums::default()
+            };
+            assert!(sums.hint().unwrap_or_default().contains(words), "{sums:?}");
+            assert_eq!(sums.hint().is_some(), !words.is_empty());
+        };
+        check(
+            0,
+            &[("read_call", 3), ("data_off", 2)],
+            1,
+            "counting.read_calls",
+        );
+        check(
+            0,
+            &[("read_call", 2), ("data_off", 3)],
+            1,
+            "counting.data_events",
+        );
+        check(0, &[("duplicate", 3)], 4, "--format");
+        check(0, &[("duplicate", 3)], 1, "");
+        check(1, &[("read_call", 3)], 4, "");
     }
 }

@@ -127,7 +127,7 @@ fn a_truncated_gzip_is_used_up_to_its_break_and_named() {
         &[
             "in.json.gz: the gzip data is cut off; its first ",
             "the rest is lost",
-            "1 of them not or not wholly readable",
+            ", 1 not or not wholly readable",
             "1 truncated",
         ],
     );
