@@ -1,5 +1,6 @@
 //! `insightd replay`: recorded logs in, insights out.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -99,7 +100,9 @@ impl ReplayCommand {
             stop: interrupt.stop.clone(),
         };
         let begun = Instant::now();
-        let bar = progress_bar(&expanded.files, is_quiet);
+        // Lines of insights on the same terminal would be torn by the bar.
+        let is_shown = !is_quiet && (self.out.is_some() || !std::io::stdout().is_terminal());
+        let bar = progress_bar(&expanded.files, is_shown);
         let replayed = replay(job, &settings, engine, outputs, &mut |progress| {
             advance(&bar, progress);
         })?;
@@ -231,8 +234,8 @@ fn first_minute_from(time: EventTime) -> Minute {
     Minute(minute.0 + u32::from(minute.start() < time))
 }
 
-fn progress_bar(files: &[InputFile], is_quiet: bool) -> ProgressBar {
-    if is_quiet {
+fn progress_bar(files: &[InputFile], is_shown: bool) -> ProgressBar {
+    if !is_shown {
         return ProgressBar::hidden();
     }
     let total: u64 = files.iter().map(InputFile::disk_bytes).sum();
@@ -240,9 +243,9 @@ fn progress_bar(files: &[InputFile], is_quiet: bool) -> ProgressBar {
     let bar =
         ProgressBar::with_draw_target(is_known.then_some(total), ProgressDrawTarget::stderr());
     let template = if is_known {
-        "{bar:30} {bytes}/{total_bytes} {msg}, {eta} left"
+        "{bar:16} {decimal_bytes}/{decimal_total_bytes}, {eta} left, {wide_msg}"
     } else {
-        "{spinner} {bytes} {msg}"
+        "{spinner} {decimal_bytes}, {wide_msg}"
     };
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");
     bar.set_style(style);
@@ -254,7 +257,7 @@ fn advance(bar: &ProgressBar, progress: &ReplayProgress) {
     if let Some(time) = progress.time
         && !bar.is_hidden()
     {
-        bar.set_message(format!("{time}, {} insights", progress.starts));
+        bar.set_message(format!("{} insights, {time}", progress.starts));
     }
 }
 
