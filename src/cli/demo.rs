@@ -169,16 +169,16 @@ impl Show {
             .load_style(presets::UTF8_BORDERS_ONLY)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(["planted", "API", "when (UTC)", "found", "said after"]);
-        if !table.is_tty() {
-            table.set_width(TABLE_COLUMNS);
-        }
+        let columns = columns();
+        table.set_width(columns as u16);
         let (mut said, mut found_count) = (String::new(), 0);
         for incident in self.demo.incidents() {
             let found = self.starts().find(|event| belongs(event, incident));
             table.add_row(self.row(incident, found));
             if let Some(event) = found {
                 found_count += 1;
-                said += &format!("  {}\n    {}\n", api(event), sentence(event));
+                let words = wrap(&format!("    {}", sentence(event)), columns);
+                said += &format!("  {}\n{words}\n", api(event));
             }
         }
         let first_week_ends = START.0 + 7 * Minute::PER_DAY;
@@ -192,16 +192,19 @@ impl Show {
             table.add_row(["(nothing)", &api(event), "", &found, ""]);
         }
         let seconds = self.begun.elapsed().as_secs_f64();
-        format!(
-            "{table}\n\nWhat it said:\n{said}\n{} events of two weeks in {} series took \
-             {seconds:.1} s. Of {} planted incidents {} were found; {} insights had no planted \
-             cause in the second week, {} in the first, while the baselines were being learned.\n",
-            self.events,
-            self.pipeline.detection().stats().series,
-            self.demo.incidents().len(),
-            found_count,
+        let found = format!(
+            "Of {} planted incidents {found_count} were found; {} insights had no planted cause \
+             in the second week, {} in the first, while the baselines were being learned.",
+            incidents.len(),
             others.len(),
             learning.len(),
+        );
+        format!(
+            "{table}\n\nWhat it said:\n{said}\n{} events of two weeks in {} series took \
+             {seconds:.1} s.\n{}\n",
+            self.events,
+            self.pipeline.detection().stats().series,
+            wrap(&found, columns),
         )
     }
 
@@ -270,14 +273,41 @@ fn clock(minute: Minute) -> String {
 
 fn live_line(event: &InsightEvent) -> String {
     match event.edge {
-        Edge::Start => format!(
-            "{}  START  {}: {}\n",
-            event.minute,
-            api(event),
-            sentence(event)
-        ),
+        Edge::Start => {
+            let words = wrap(&format!("    {}", sentence(event)), columns());
+            format!("{}  START  {}:\n{words}\n", event.minute, api(event))
+        }
         Edge::End => format!("{}  END    {}: back to usual\n", event.minute, api(event)),
     }
+}
+
+/// Columns of the terminal, or as many as suit a file.
+fn columns() -> usize {
+    let table = Table::new();
+    usize::from(table.width().unwrap_or(TABLE_COLUMNS))
+}
+
+/// `text` on lines of at most `columns` characters, each indented as the first one; a longer
+/// word has a line for itself.
+fn wrap(text: &str, columns: usize) -> String {
+    let indent = &text[..text.len() - text.trim_start().len()];
+    let (mut wrapped, mut length) = (indent.to_string(), indent.len());
+    for word in text.split_whitespace() {
+        let word_length = word.chars().count();
+        if length > indent.len() {
+            if length + 1 + word_length > columns {
+                wrapped += "\n";
+                wrapped += indent;
+                length = indent.len();
+            } else {
+                wrapped += " ";
+                length += 1;
+            }
+        }
+        wrapped += word;
+        length += word_length;
+    }
+    wrapped
 }
 
 fn progress_bar(demo: &Demo, is_quiet: bool) -> ProgressBar {
@@ -290,4 +320,17 @@ fn progress_bar(demo: &Demo, is_quiet: bool) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");
     bar.set_style(style);
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_whole_and_under_their_indent() {
+        assert_eq!(wrap("  one two three", 9), "  one two\n  three");
+        assert_eq!(wrap("  one two three", 8), "  one\n  two\n  three");
+        assert_eq!(wrap("unbreakable é a", 3), "unbreakable\né a");
+        assert_eq!(wrap("", 3), "");
+    }
 }
