@@ -19,7 +19,7 @@ use crate::synth::{
 /// Bytes gathered before they are written.
 const CHUNK: usize = 1 << 20;
 
-/// Makes labelled traffic with known answers
+/// Make labelled traffic with known answers
 #[derive(Args, Clone, Debug)]
 pub struct SimulateArgs {
     /// Days to make [default: fleet 28, others 14]
