@@ -84,9 +84,17 @@ fn check_source(name: &str, text: &str) -> Vec<String> {
     complaints
 }
 
-/// The part of a file before its inline test module.
+/// The part of a file before its inline test module; one that is only declared ends nothing.
 fn without_tests(text: &str) -> &str {
-    text.find("\n#[cfg(test)]\nmod ")
+    let is_inline = |at: usize| {
+        text[at + 1..]
+            .lines()
+            .nth(1)
+            .is_some_and(|l| l.ends_with('{'))
+    };
+    text.match_indices("\n#[cfg(test)]\nmod ")
+        .map(|(at, _)| at)
+        .find(|at| is_inline(*at))
         .map_or(text, |end| &text[..end])
 }
 
@@ -113,6 +121,12 @@ fn check_arrows(name: &str, code: &str) -> Vec<String> {
         if line.trim_start().starts_with("//") {
             continue;
         }
+        if line.contains("crate::{") {
+            let number = number + 1;
+            complaints.push(format!(
+                "{name}:{number}: rooms in a group: name each by itself"
+            ));
+        }
         for target in imported_rooms(line) {
             let allowed = target == room
                 || target == INNERMOST
@@ -128,12 +142,13 @@ fn check_arrows(name: &str, code: &str) -> Vec<String> {
     complaints
 }
 
-/// Rooms named by `crate::ROOM` (or `insightd::ROOM` in the binary) on one line.
+/// Rooms named by `crate::ROOM` (or `insightd::ROOM` in the binary, or by way of the parents) on
+/// one line.
 fn imported_rooms(line: &str) -> Vec<&str> {
     let mut rooms = Vec::new();
-    for prefix in ["crate::", "insightd::"] {
+    for prefix in ["crate::", "insightd::", "super::super::"] {
         for (at, _) in line.match_indices(prefix) {
-            let rest = &line[at + prefix.len()..];
+            let rest = line[at + prefix.len()..].trim_start_matches("super::");
             let end = rest
                 .find(|c: char| !c.is_ascii_lowercase())
                 .unwrap_or(rest.len());
@@ -365,7 +380,8 @@ fn relative(root: &Path, path: &Path) -> String {
 #[test]
 fn every_check_can_fail() {
     let long_function = format!("fn long() {{\n{}}}\n", "    step();\n".repeat(80));
-    let samples: [(&str, Vec<String>); 9] = [
+    let declared_above = format!("//! x\n\n#[cfg(test)]\nmod tests;\n\n{long_function}");
+    let samples: [(&str, Vec<String>); 12] = [
         (
             "arrow",
             check_arrows("src/detect/a.rs", "use crate::ingest::Ingest;"),
@@ -373,6 +389,18 @@ fn every_check_can_fail() {
         (
             "outward arrow",
             check_arrows("src/model/a.rs", "use crate::detect::Engine;"),
+        ),
+        (
+            "arrow in a group",
+            check_arrows("src/detect/a.rs", "use crate::{ingest::Ingest};"),
+        ),
+        (
+            "arrow by way of the parent",
+            check_arrows("src/detect/a.rs", "use super::super::ingest::Ingest;"),
+        ),
+        (
+            "function below a declared test module",
+            check_source("src/detect/a.rs", &declared_above),
         ),
         (
             "purity",
