@@ -7,6 +7,7 @@ use super::arguments::ConfigArgument;
 use super::{CliError, Exit};
 use crate::config::{DEFAULT_TEXT, WrittenSettings};
 use crate::sink::Target;
+use crate::telemetry::say;
 
 /// Check a configuration, show what is in force, print its schema
 #[derive(Debug, Args)]
@@ -42,7 +43,7 @@ impl ConfigCommand {
         match self.action {
             Action::Check { config } => {
                 let settings = config.load()?;
-                eprintln!("ok; settings hash {}", settings.hash);
+                say(format_args!("ok; settings hash {}", settings.hash));
             }
             Action::Show { default: true, .. } => print(DEFAULT_TEXT)?,
             Action::Show { config, origin, .. } => {

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::telemetry::{Verbosity, start_logging};
+use crate::telemetry::{Verbosity, say, start_logging};
 pub use exit::{CliError, Exit};
 
 /// CloudTrail Insights for any audit stream, on your own machine.
@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             if !error.is_quiet() {
-                eprintln!("insightd: {error}");
+                say(format_args!("insightd: {error}"));
             }
             error.exit().into()
         }

@@ -17,7 +17,7 @@ use crate::model::{EventTime, Minute};
 use crate::service::{Outputs, Pipeline, ReplayJob, ReplayProgress, Replayed, StateFile, replay};
 use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, Target};
 use crate::source::{Expanded, InputFile, expand};
-use crate::telemetry::cpu_seconds;
+use crate::telemetry::{cpu_seconds, say};
 use crate::view::{ReplaySummary, RunCost, ThresholdView};
 
 /// Replay recorded logs through the engine and write its insights, one JSON record a line
@@ -120,7 +120,7 @@ impl ReplayCommand {
             cpu_seconds: cpu_seconds(),
         };
         if !is_quiet {
-            eprintln!("{summary}");
+            say(&summary);
         }
         Ok(exit)
     }

@@ -5,7 +5,8 @@
 
 mod usage;
 
-use std::io::{self, IsTerminal};
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +21,12 @@ pub enum Verbosity {
     Normal,
     /// Changes of state as well.
     Verbose,
+}
+
+/// Says one line on standard error. A standard error that takes nothing is no failure: the data
+/// goes another way.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Sends log lines to standard error; `filter` (the value of `INSIGHTD_LOG`) overrides
@@ -37,6 +44,7 @@ pub fn start_logging(verbosity: Verbosity, filter: Option<&str>) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false)
         .with_target(false)
         .without_time()
         .compact()

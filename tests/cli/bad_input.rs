@@ -328,3 +328,19 @@ fn completions_to_a_full_disk_fail_without_a_panic() {
     assert_eq!(output.status.code(), Some(1), "{talk}");
     assert!(talk.contains("cannot write standard output"), "{talk}");
 }
+
+/// Nobody can hear the talk, but the data is whole: no panic, and the code of the outcome.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_standard_error_that_takes_nothing_is_no_failure() {
+    let place = Place::with(&[("in.json", &ndjson(&records()))]);
+    for (path, code) in [("in.json", 0), ("no.json", 1)] {
+        let full = std::fs::File::create("/dev/full").expect("Linux has it");
+        let mut command = place.command(&["replay", path]);
+        let output = command.env(FIXED_Z.0, FIXED_Z.1).stderr(full).output();
+        let output = output.expect("the binary runs");
+        assert_eq!(output.status.code(), Some(code), "{path}");
+        let expected = if code == 0 { straight() } else { String::new() };
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{path}");
+    }
+}
