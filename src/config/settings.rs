@@ -56,6 +56,10 @@ pub enum RatesLogKind {
 /// Sections whose values change neither decisions nor the text of records.
 const OUTSIDE_HASH: [&str; 3] = ["input.", "rates_log.", "limits.reject_bytes_max"];
 
+/// Detection counts the entries of a series and day in 16 bits: these of each of four dimensions,
+/// its total and what is left over.
+const VALUES_MAX: u64 = 16_000;
+
 impl Settings {
     pub fn check(written: &WrittenSettings) -> Result<Self, (String, String)> {
         check_ranges(written)?;
@@ -221,7 +225,7 @@ fn check_limits(written: &WrittenSettings) -> Result<(), Problem> {
         ))
     };
     let values_max = u64::from(written.attribution.values_max);
-    check("attribution.values_max", values_max, 1, 65_536)?;
+    check("attribution.values_max", values_max, 1, VALUES_MAX)?;
     check("input.chunk_bytes", input.chunk_bytes.into(), 1, 64 << 20)?;
     check(
         "input.open_files_max",

@@ -62,6 +62,16 @@ fn the_settings_in_force_are_shown_with_their_origin() {
     assert_eq!(again.check(0, &[]).out, shown);
 }
 
+/// A day's entries of a series are counted in 16 bits, four dimensions of values among them.
+#[test]
+fn more_attribution_values_than_a_day_can_hold_are_refused() {
+    for (values_max, code) in [("16000", 0), ("16001", 4)] {
+        let environment = [("INSIGHTD_ATTRIBUTION__VALUES_MAX", values_max)];
+        let run = Place::new().run_with(&["config", "check"], &environment);
+        run.check(code, &[]);
+    }
+}
+
 #[test]
 fn the_schema_is_json() {
     let run = Place::new().run(&["config", "schema"]);
