@@ -288,6 +288,7 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
             "late counts out of reach",
             stats.counts.corrections_dropped_count,
         ),
+        ("counts cut to 2^40", stats.counts.entries_capped),
     ];
     ReplaySummary {
         files: account.files_read,

@@ -344,3 +344,12 @@ fn a_standard_error_that_takes_nothing_is_no_failure() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{path}");
     }
 }
+
+/// An entry counts 2^40 at most; what was cut is told.
+#[test]
+fn absurd_counts_of_rates_are_told() {
+    let rows = b"2024-03-04T00:00:00Z,1,r,s,n,,18446744073709551615\n";
+    let place = Place::with(&[("in.csv", rows)]);
+    let run = place.run(&["replay", "--format", "rates", "in.csv"]);
+    run.check(0, &["limits     1 counts cut to 2^40"]);
+}
