@@ -216,10 +216,11 @@ impl RatesIngest {
     }
 
     fn send_progress(&self, watermark: Minute, state: SourceState, out: &mut Vec<LogRecord>) {
+        let last = Minute::LAST.bucket(self.settings.bucket_minutes);
         out.push(LogRecord::Progress(Progress {
             source: self.settings.source,
             position: self.rows_sent,
-            watermark: watermark.start(),
+            watermark: watermark.min(last).start(),
             state,
         }));
     }

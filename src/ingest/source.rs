@@ -267,7 +267,8 @@ impl Ingest {
 
     /// Sends what the watermark's move to `watermark` closes; it never moves back.
     fn flush(&mut self, watermark: Minute, state: SourceState, out: &mut Vec<LogRecord>) {
-        self.watermark = self.watermark.max(watermark);
+        let last = Minute::LAST.bucket(self.settings.bucket_minutes);
+        self.watermark = self.watermark.max(watermark.min(last));
         self.send_rates(self.watermark, out);
         self.send_progress(state, out);
     }

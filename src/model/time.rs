@@ -61,6 +61,8 @@ impl EventTime {
 impl Minute {
     pub const PER_HOUR: u32 = 60;
     pub const PER_DAY: u32 = 1440;
+    /// The last minute that an [`EventTime`] can name. No time comes after it, so it never closes.
+    pub const LAST: Minute = Minute((SECONDS_MAX / 60) as u32);
 
     /// First second of this minute.
     pub fn start(self) -> EventTime {

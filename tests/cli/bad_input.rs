@@ -353,3 +353,36 @@ fn absurd_counts_of_rates_are_told() {
     let run = place.run(&["replay", "--format", "rates", "in.csv"]);
     run.check(0, &["limits     1 counts cut to 2^40"]);
 }
+
+/// Two events confirm each other's jump to the end of time; every rates log takes that.
+#[test]
+fn the_last_minute_of_year_9999_is_no_corruption() {
+    let last = |second: &str, number| {
+        record(traffic::START, number).replace(
+            "2024-03-04T00:00:00Z",
+            &format!("9999-12-31T23:59:{second}Z"),
+        )
+    };
+    let records = [
+        record(traffic::START, 1),
+        last("57", 2),
+        last("58", 3),
+        last("59", 4),
+    ];
+    let rows = b"9999-12-31T23:59:00Z,1,r,s,n,,5\n";
+    let place = Place::with(&[("in.json", &ndjson(&records)), ("in.csv", rows)]);
+    for (number, arguments) in [
+        &["replay", "in.json"][..],
+        &["replay", "--format", "rates", "in.csv"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("log-{number}");
+        let segments = [
+            ("INSIGHTD_RATES_LOG__KIND", "segments"),
+            ("INSIGHTD_RATES_LOG__PATH", path.as_str()),
+        ];
+        place.run_with(arguments, &segments).check(0, &["rejected"]);
+    }
+}
