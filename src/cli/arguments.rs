@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::CliError;
-use crate::config::{ConfigError, Settings, WrittenDocument};
+use crate::config::{ConfigError, RatesLogKind, Settings, WrittenDocument};
 use crate::formats::Format;
 use crate::model::EventTime;
 use crate::service::InputKind;
@@ -52,6 +52,15 @@ impl ConfigArgument {
 
     pub fn load(&self) -> Result<Settings, CliError> {
         Ok(self.read()?.check()?)
+    }
+
+    /// The settings for a look at the engine that must leave no trace: the rates log stays in
+    /// memory, whatever the configuration says.
+    pub fn load_for_a_look(&self) -> Result<Settings, CliError> {
+        Ok(Settings {
+            rates_log: RatesLogKind::Memory,
+            ..self.load()?
+        })
     }
 }
 

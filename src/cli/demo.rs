@@ -46,7 +46,7 @@ pub struct DemoCommand {
 
 impl DemoCommand {
     pub fn run(self, is_quiet: bool) -> Result<Exit, CliError> {
-        let settings = self.config.load()?;
+        let settings = self.config.load_for_a_look()?;
         let interrupt = Interrupt::install()?;
         let demo = Demo::new(self.seed, START).map_err(CliError::Failure)?;
         let mut show = Show::new(demo, &settings)?;

@@ -50,7 +50,7 @@ Examples:
 
 impl ExplainCommand {
     pub fn run(self, _is_quiet: bool) -> Result<Exit, CliError> {
-        let settings = self.config.load()?;
+        let settings = self.config.load_for_a_look()?;
         let interrupt = Interrupt::install()?;
         let expanded = expand(&self.input.paths);
         for problem in &expanded.problems {

@@ -156,6 +156,21 @@ fn explain_says_why_and_why_not() {
     run.check(1, &["no insight with that id"]);
 }
 
+/// A question leaves no trace: not in the rates log that the configuration names either.
+#[test]
+fn explain_leaves_the_rates_log_alone() {
+    let place = Place::with(&[("in.json", &ndjson(&records()))]);
+    let key = "111122223333,us-east-1,ec2.amazonaws.com,CreateTags,ApiCallRateInsight,";
+    let at = time(START);
+    let segments = [
+        ("INSIGHTD_RATES_LOG__KIND", "segments"),
+        ("INSIGHTD_RATES_LOG__PATH", "log"),
+    ];
+    let arguments = ["explain", "--series", key, "--at", &at, "in.json"];
+    place.run_with(&arguments, &segments).check(0, &[]);
+    assert!(!place.path("log").exists());
+}
+
 #[test]
 fn a_state_tells_what_it_holds_and_belongs_to_its_settings() {
     let place = Place::with(&[("in.json", &ndjson(&records()))]);
