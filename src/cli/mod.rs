@@ -98,9 +98,7 @@ fn run(command: Command, is_quiet: bool) -> Result<Exit, CliError> {
     match command {
         Command::Demo(command) => command.run(is_quiet),
         Command::Replay(command) => command.run(is_quiet),
-        Command::Simulate(arguments) => simulate::run(&arguments)
-            .map(|()| Exit::Done)
-            .map_err(|error| CliError::Failure(format!("{error:#}"))),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
         Command::Config(command) => command.run(),
         Command::State(command) => command.run(),

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
 
+use super::interrupt::Interrupt;
+use super::{CliError, Exit};
 use crate::model::{EventTime, Minute};
 use crate::synth::{
     Arrivals, Fleet, FleetSettings, Profile, RateRows, START, parse_labels, write_labels,
@@ -77,7 +79,14 @@ pub enum FormatArg {
     Rates,
 }
 
-pub fn run(arguments: &SimulateArgs) -> Result<()> {
+/// Runs the command; a signal ends it between two minutes of traffic.
+pub fn run(arguments: &SimulateArgs) -> Result<Exit, CliError> {
+    let interrupt = Interrupt::install()?;
+    simulate(arguments, &interrupt).map_err(|error| CliError::Failure(format!("{error:#}")))?;
+    Ok(interrupt.exit().unwrap_or(Exit::Done))
+}
+
+fn simulate(arguments: &SimulateArgs, interrupt: &Interrupt) -> Result<()> {
     let settings = settings(arguments)?;
     let fleet = plan(&settings)?;
     if let Some(path) = &arguments.labels {
@@ -92,13 +101,13 @@ pub fn run(arguments: &SimulateArgs) -> Result<()> {
     }
     if let Some(path) = &arguments.clean {
         let file = create(path)?;
-        write_traffic(plan(&settings)?.clean(), arguments.format, file)
+        write_traffic(plan(&settings)?.clean(), arguments.format, interrupt, file)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     match &arguments.out {
-        Some(path) => write_traffic(fleet, arguments.format, create(path)?)
+        Some(path) => write_traffic(fleet, arguments.format, interrupt, create(path)?)
             .with_context(|| format!("cannot write {}", path.display())),
-        None => match write_traffic(fleet, arguments.format, io::stdout().lock()) {
+        None => match write_traffic(fleet, arguments.format, interrupt, io::stdout().lock()) {
             // Whoever reads has seen enough, as `head` has.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.context("cannot write to stdout"),
@@ -137,23 +146,32 @@ fn plan(settings: &FleetSettings) -> Result<Fleet> {
     Fleet::new(settings).map_err(|why| anyhow!(why))
 }
 
-fn write_traffic(fleet: Fleet, format: FormatArg, out: impl Write) -> io::Result<()> {
+fn write_traffic(
+    fleet: Fleet,
+    format: FormatArg,
+    interrupt: &Interrupt,
+    out: impl Write,
+) -> io::Result<()> {
     match format {
         FormatArg::Cloudtrail => {
             let mut arrivals = Arrivals::new(fleet);
-            pump(out, |bytes| arrivals.next_minute(bytes))
+            pump(out, interrupt, |bytes| arrivals.next_minute(bytes))
         }
         FormatArg::Rates => {
             let mut rows = RateRows::new(fleet);
-            pump(out, |bytes| rows.next_minute(bytes))
+            pump(out, interrupt, |bytes| rows.next_minute(bytes))
         }
     }
 }
 
-/// Writes what `next` appends, until it is done.
-fn pump(mut out: impl Write, mut next: impl FnMut(&mut Vec<u8>) -> bool) -> io::Result<()> {
+/// Writes what `next` appends, until it is done or shall be.
+fn pump(
+    mut out: impl Write,
+    interrupt: &Interrupt,
+    mut next: impl FnMut(&mut Vec<u8>) -> bool,
+) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(2 * CHUNK);
-    while next(&mut bytes) {
+    while interrupt.exit().is_none() && next(&mut bytes) {
         if bytes.len() >= CHUNK {
             out.write_all(&bytes)?;
             bytes.clear();

@@ -62,6 +62,29 @@ fn sigterm_ends_a_replay_with_143() {
     check("-TERM", 143, "SIGTERM");
 }
 
+/// A simulation is a batch command like any other.
+#[test]
+#[cfg(unix)]
+fn a_signal_ends_a_simulation_with_its_code() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let mut child = Place::new()
+            .command(&["simulate", "--profile", "bench"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut out = child.stdout.take().expect("it was piped");
+        // The signal comes while it writes: more follows than this.
+        let mut first = [0; 1000];
+        out.read_exact(&mut first).expect("traffic comes");
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.expect("kill runs").success());
+        std::io::copy(&mut out, &mut std::io::sink()).expect("it can be read to its end");
+        let status = child.wait().expect("it ends by itself");
+        assert_eq!(status.code(), Some(code), "{signal}");
+    }
+}
+
 /// `insightd replay ... | head`: nothing went wrong, nothing is said.
 #[test]
 #[cfg(unix)]
