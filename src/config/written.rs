@@ -53,7 +53,8 @@ pub struct WrittenSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenDetector {
-    /// What kind of unusual counts: "default", "compat" (as eager as AWS) or "watch" (calm).
+    /// What kind of unusual counts: "default" (the budget decides), "compat" (as eager as AWS) or
+    /// "watch" (about one insight a series and week); the last two fix the score of a Start.
     pub profile: ProfileName,
     /// False insights a week that are acceptable over all series together.
     pub budget_per_week: f64,
