@@ -1,7 +1,7 @@
 //! Bit masks over blocks of bytes: where quotes, backslashes, brackets and controls stand.
 //!
 //! Bit `i` of a mask belongs to byte `i`. On x86-64 the masks come from SSE2, which every such
-//! machine has; elsewhere from plain words. Both give the same masks.
+//! machine has, or from AVX2 where that is there; elsewhere from plain words. All give the same.
 
 /// Bytes per block.
 pub const BLOCK: usize = 64;
@@ -102,6 +102,104 @@ mod sse2 {
     }
 }
 
+/// The same for processors with AVX2, which is asked for when it is to be used.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+pub mod avx2 {
+    use std::arch::x86_64::{
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
+        _mm256_cmpeq_epi8, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+        _mm256_set_epi64x, _mm256_set1_epi8,
+    };
+
+    use super::{BLOCK, Masks};
+    use crate::formats::json::Stop;
+    use crate::formats::json::container::Blocks;
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load(bytes: &[u8]) -> __m256i {
+        let word = |at: usize| {
+            i64::from_le_bytes(
+                bytes[at..at + 8]
+                    .try_into()
+                    .expect("eight bytes were cut out"),
+            )
+        };
+        _mm256_set_epi64x(word(24), word(16), word(8), word(0))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn equal(lane: __m256i, byte: u8) -> u64 {
+        let equal = _mm256_cmpeq_epi8(lane, _mm256_set1_epi8(byte as i8));
+        u64::from(_mm256_movemask_epi8(equal) as u32)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn masks(block: &[u8; BLOCK]) -> Masks {
+        let mut masks = Masks::default();
+        for part in 0..2 {
+            let lane = load(&block[part * 32..part * 32 + 32]);
+            let folded = _mm256_or_si256(lane, _mm256_set1_epi8(0x20));
+            let raised = _mm256_max_epu8(lane, _mm256_set1_epi8(0x1f));
+            masks.quote |= equal(lane, b'"') << (part * 32);
+            masks.backslash |= equal(lane, b'\\') << (part * 32);
+            masks.open |= equal(folded, b'{') << (part * 32);
+            masks.close |= equal(folded, b'}') << (part * 32);
+            masks.control |= equal(raised, 0x1f) << (part * 32);
+        }
+        masks
+    }
+
+    /// A product without carries with all ones is the parity of the bits up to each.
+    #[inline]
+    #[target_feature(enable = "sse2,pclmulqdq")]
+    fn prefix_xor(bits: u64) -> u64 {
+        let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1));
+        _mm_cvtsi128_si64(product) as u64
+    }
+
+    #[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1")]
+    fn skip_avx2(
+        bytes: &[u8],
+        start: usize,
+        is_checked: bool,
+        nesting_max: u32,
+    ) -> Result<usize, Stop> {
+        let blocks = Blocks {
+            masks: |block: &[u8; BLOCK]| masks(block),
+            prefix_xor: |bits| prefix_xor(bits),
+        };
+        blocks.skip(bytes, start, is_checked, nesting_max)
+    }
+
+    /// `container::skip_container`, where the processor can.
+    #[inline]
+    pub fn skip(
+        bytes: &[u8],
+        start: usize,
+        is_checked: bool,
+        nesting_max: u32,
+    ) -> Option<Result<usize, Stop>> {
+        let is_there = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("pclmulqdq")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("bmi1");
+        // SAFETY: the processor has what the function was compiled for.
+        is_there.then(|| unsafe { skip_avx2(bytes, start, is_checked, nesting_max) })
+    }
+
+    /// Masks and prefix as `skip` sees them; `None` where the processor cannot.
+    #[cfg(test)]
+    pub fn masks_and_prefix(block: &[u8; BLOCK]) -> Option<(Masks, u64)> {
+        let is_there = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("pclmulqdq");
+        // SAFETY: as above.
+        is_there.then(|| unsafe { (masks(block), prefix_xor(masks(block).quote)) })
+    }
+}
+
 #[cfg(any(not(target_arch = "x86_64"), test))]
 mod plain {
     use super::{BLOCK, Masks};
@@ -152,7 +250,12 @@ mod tests {
             BLOCK,
         )) {
             let block: [u8; BLOCK] = bytes.try_into().expect("the length is that of a block");
-            prop_assert_eq!(masks(&block), plain::masks(&block));
+            let plain = plain::masks(&block);
+            prop_assert_eq!(masks(&block), plain);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(wide) = avx2::masks_and_prefix(&block) {
+                prop_assert_eq!(wide, (plain, prefix_xor(plain.quote)));
+            }
             let head: [u8; 16] = block[..16].try_into().expect("16 bytes were cut out");
             prop_assert_eq!(string_stops(&head), plain::string_stops(&head));
         }

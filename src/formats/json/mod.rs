@@ -5,6 +5,7 @@
 //! pieces; [`unescape`] makes text of a string. Nothing here knows what an audit record is.
 
 mod block;
+mod container;
 mod grammar;
 mod scanner;
 mod text;

@@ -6,7 +6,8 @@
 //! break, is a [`Stop::Doubt`]. `Checked` reads text that a `Grammar` has accepted. The verdict
 //! of a scan depends on the text up to where it stops, so more bytes never change it.
 
-use super::block::{BLOCK, Masks, masks, prefix_xor, string_stops};
+use super::block::string_stops;
+use super::container::skip_container;
 
 /// Why a scan ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,129 +245,12 @@ impl<'a> Scanner<'a> {
         Ok(value(kind, start, self.at))
     }
 
-    /// Skips the object or array that begins here, a block at a time.
+    /// Skips the object or array that begins here.
+    #[inline]
     fn container(&mut self, kind: Kind) -> Result<Value, Stop> {
         let start = self.at;
-        let mut at = start;
-        let mut walk = Walk::default();
-        loop {
-            let found = match self.bytes.get(at..at + BLOCK) {
-                Some(block) => masks(block.try_into().expect("a block was cut out")),
-                None => {
-                    let tail = self.bytes.get(at..).filter(|tail| !tail.is_empty());
-                    let tail = tail.ok_or(Stop::Incomplete)?;
-                    let mut block = [b' '; BLOCK];
-                    block[..tail.len()].copy_from_slice(tail);
-                    masks(&block)
-                }
-            };
-            let step = walk.step(found);
-            let seen = step.end.map_or(u64::MAX, |end| (1 << end) - 1);
-            let doubtful = found.control | found.backslash & !step.string;
-            if doubtful & seen != 0 && !self.is_checked {
-                return Err(Stop::Doubt);
-            }
-            if let Some(end) = step.end {
-                self.at = at + end as usize + 1;
-                return Ok(value(kind, start, self.at));
-            }
-            // Only a whole block tells, because more bytes may end the value in this one.
-            let is_whole = at + BLOCK <= self.bytes.len();
-            if is_whole && step.depth_bound > self.nesting_max {
-                return Err(Stop::Doubt);
-            }
-            at += BLOCK;
-        }
-    }
-}
-
-/// State of a walk over blocks: bracket depth, and whether a string or an escape is open.
-#[derive(Debug, Default)]
-struct Walk {
-    depth: u32,
-    /// All ones inside a string, else zero.
-    in_string: u64,
-    /// One when the first byte of the next block is escaped.
-    escaped_first: u64,
-}
-
-struct WalkStep {
-    /// Index of the bracket that closed the container.
-    end: Option<u32>,
-    /// Depth that was not exceeded in this block.
-    depth_bound: u32,
-    /// Bits of the bytes inside strings.
-    string: u64,
-}
-
-impl Walk {
-    #[inline]
-    fn step(&mut self, found: Masks) -> WalkStep {
-        let escaped = self.escaped(found.backslash);
-        let quote = found.quote & !escaped;
-        let string = prefix_xor(quote) ^ self.in_string;
-        self.in_string = ((string as i64) >> 63) as u64;
-        let open = found.open & !string;
-        let close = found.close & !string;
-        if open | close == 0 {
-            return WalkStep {
-                end: None,
-                depth_bound: self.depth,
-                string,
-            };
-        }
-        let depth_bound = self.depth + open.count_ones();
-        if close.count_ones() < self.depth {
-            self.depth = depth_bound - close.count_ones();
-            return WalkStep {
-                end: None,
-                depth_bound,
-                string,
-            };
-        }
-        let mut rest = close;
-        let mut closed = 0;
-        while rest != 0 {
-            let index = rest.trailing_zeros();
-            closed += 1;
-            let opened = (open & ((1 << index) - 1)).count_ones();
-            if self.depth + opened <= closed {
-                return WalkStep {
-                    end: Some(index),
-                    depth_bound,
-                    string,
-                };
-            }
-            rest &= rest - 1;
-        }
-        self.depth = depth_bound - closed;
-        WalkStep {
-            end: None,
-            depth_bound,
-            string,
-        }
-    }
-
-    /// Bits of the bytes that a backslash escapes.
-    #[inline]
-    fn escaped(&mut self, backslash: u64) -> u64 {
-        if backslash == 0 {
-            return std::mem::take(&mut self.escaped_first);
-        }
-        let mut escaped = self.escaped_first;
-        let mut rest = backslash & !escaped;
-        self.escaped_first = 0;
-        while rest != 0 {
-            let index = rest.trailing_zeros();
-            if index == 63 {
-                self.escaped_first = 1;
-                break;
-            }
-            escaped |= 2 << index;
-            // The escaped byte is no escape itself.
-            rest &= !(3 << index);
-        }
-        escaped
+        self.at = skip_container(self.bytes, start, self.is_checked, self.nesting_max)?;
+        Ok(value(kind, start, self.at))
     }
 }
 
