@@ -17,7 +17,8 @@ const PRIOR_CALLS: f64 = 5.0;
 pub struct Dispersion {
     squares: [f64; 4],
     calls: [f64; 4],
-    /// Learned less expected, and expected, of the open blocks of the second to fourth length.
+    /// Learned less expected, and expected, of the open blocks of the second to fourth length: of
+    /// what is not in an open shorter block.
     open_error: [f32; 3],
     open_expected: [f32; 3],
 }
@@ -36,47 +37,54 @@ impl Dispersion {
 
     /// Learns one bucket; `position` is its place in the cycle of the longest block.
     pub fn learn(&mut self, error: f32, expected: f32, position: u32, tuning: &Tuning) {
-        self.learn_run(position, &[expected], Some(error), tuning);
+        let [keep, ..] = tuning.block_keep;
+        self.squares[0] = keep * self.squares[0] + f64::from(error) * f64::from(error);
+        self.calls[0] = keep * self.calls[0] + f64::from(expected);
+        self.open_error[0] += error;
+        self.open_expected[0] += expected;
+        self.end_blocks(tuning.block_ends[position as usize], &tuning.block_keep);
     }
 
-    /// Learns a run of silent buckets.
+    /// Learns a run of silent buckets, whose error is all that was expected.
     pub fn learn_silence(&mut self, expected: &[f32], position: u32, tuning: &Tuning) {
-        self.learn_run(position, expected, None, tuning);
-    }
-
-    fn learn_run(&mut self, position: u32, run: &[f32], error: Option<f32>, tuning: &Tuning) {
-        let keep = tuning.block_keep;
-        let mut state = self.clone();
+        let (keep, block) = (tuning.block_keep[0], tuning.blocks[1]);
         let mut position = position;
-        for expected in run {
-            let error = error.unwrap_or(-*expected);
-            state.squares[0] = keep[0] * state.squares[0] + f64::from(error) * f64::from(error);
-            state.calls[0] = keep[0] * state.calls[0] + f64::from(*expected);
-            for open in 0..3 {
-                state.open_error[open] += error;
-                state.open_expected[open] += expected;
+        let mut rest = expected;
+        while !rest.is_empty() {
+            let length = rest.len().min((block - position % block) as usize);
+            let (now, later) = rest.split_at(length);
+            let (mut squares, mut calls) = (self.squares[0], self.calls[0]);
+            let (mut error_sum, mut expected_sum) = (self.open_error[0], self.open_expected[0]);
+            for expected in now {
+                let mean = f64::from(*expected);
+                squares = keep * squares + mean * mean;
+                calls = keep * calls + mean;
+                error_sum -= expected;
+                expected_sum += expected;
             }
-            let ends = tuning.block_ends[position as usize];
-            if ends != 0 {
-                state.end_blocks(ends, &keep);
-            }
-            position += 1;
-            if position == tuning.cycle {
-                position = 0;
-            }
+            (self.squares[0], self.calls[0]) = (squares, calls);
+            (self.open_error[0], self.open_expected[0]) = (error_sum, expected_sum);
+            position += length as u32;
+            self.end_blocks(tuning.block_ends[position as usize - 1], &tuning.block_keep);
+            position %= tuning.cycle;
+            rest = later;
         }
-        *self = state;
     }
 
+    /// Learns the blocks that end here, shortest first; each is a part of the next longer one.
     fn end_blocks(&mut self, ends: u8, keep: &[f64; 4]) {
         for open in 0..3 {
-            if ends & (1 << open) != 0 {
-                let error = f64::from(self.open_error[open]);
-                let i = open + 1;
-                self.squares[i] = keep[i] * self.squares[i] + error * error;
-                self.calls[i] = keep[i] * self.calls[i] + f64::from(self.open_expected[open]);
-                self.open_error[open] = 0.0;
-                self.open_expected[open] = 0.0;
+            if ends & (1 << open) == 0 {
+                return;
+            }
+            let error = std::mem::take(&mut self.open_error[open]);
+            let expected = std::mem::take(&mut self.open_expected[open]);
+            let i = open + 1;
+            self.squares[i] = keep[i] * self.squares[i] + f64::from(error) * f64::from(error);
+            self.calls[i] = keep[i] * self.calls[i] + f64::from(expected);
+            if let Some(longer) = self.open_error.get_mut(i) {
+                *longer += error;
+                self.open_expected[i] += expected;
             }
         }
     }

@@ -246,8 +246,11 @@ impl Engine {
         self.scratch.changes.clear();
         let visits = &self.scratch.visits;
         for (position, (id, count)) in visits.iter().copied().enumerate() {
-            if let Some((ahead, _)) = visits.get(position + 4) {
+            if let Some((ahead, _)) = visits.get(position + 6) {
                 state.series.prefetch(*ahead);
+            }
+            if let Some((ahead, _)) = visits.get(position + 3) {
+                state.series.prefetch_parts(*ahead);
             }
             let history = SeriesHistory {
                 clock: &clock,

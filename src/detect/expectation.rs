@@ -168,19 +168,18 @@ impl Expectation {
 
     /// The experts for the hour with this slot, from what is learned now.
     pub fn experts_of(&self, slot: usize) -> Experts {
-        let around = [
-            slot,
-            (slot + WEEK_HOURS - 1) % WEEK_HOURS,
-            (slot + 1) % WEEK_HOURS,
-        ];
+        let before = if slot == 0 { WEEK_HOURS } else { slot } - 1;
+        let after = if slot + 1 == WEEK_HOURS { 0 } else { slot + 1 };
+        let around = [slot, before, after];
         let of_day = around.map(|slot| slot % 24);
         let total = self.levels.total();
-        let day_sums = self.levels.sums_by_rest(24, of_day);
+        let day_sums = self.levels.sums_by_rest::<24, 3>(of_day);
         let flat = self.flat(total);
-        let hour_of_day: [f64; 3] =
-            std::array::from_fn(|i| self.level_of_day(slot, of_day[i], day_sums[i], flat));
-        let hour_of_week: [f64; 3] =
-            std::array::from_fn(|i| self.level_of_week(slot, around[i], hour_of_day[i]));
+        let (mut hour_of_day, mut hour_of_week) = ([0.0; 3], [0.0; 3]);
+        for i in 0..3 {
+            hour_of_day[i] = self.level_of_day(of_day[0], of_day[i], day_sums[i], flat);
+            hour_of_week[i] = self.level_of_week(slot, around[i], hour_of_day[i]);
+        }
         let dispersion = f64::from(self.loss_dispersion);
         let above = f64::from(self.recent) + 5.0 * dispersion;
         let below = f64::from(self.recent_expected) + 5.0 * dispersion;
@@ -250,12 +249,18 @@ impl Expectation {
         let mut peak = flat;
         for ahead in 0..=25 {
             let ahead = (slot + ahead) % WEEK_HOURS;
-            let level = self.level_of_day(slot, ahead % 24, day_sums[ahead % 24], flat);
+            let level = self.level_of_day(slot % 24, ahead % 24, day_sums[ahead % 24], flat);
             peak = peak.max(level).max(self.level_of_week(slot, ahead, level));
         }
         let recent = (f64::from(self.recent) + 5.0) / (f64::from(self.recent_expected) + 5.0);
         let coming = 60.0 * (peak * recent.clamp(1.0, RATIO_MAX) + RATE_MIN);
         coming.max(self.lines.calls_of_hours_max())
+    }
+
+    /// Fetches the rows that a judged bucket reads.
+    pub fn prefetch_parts(&self) {
+        self.levels.prefetch();
+        self.profile.prefetch();
     }
 
     pub fn heap_bytes(&self) -> usize {
@@ -267,9 +272,9 @@ impl Expectation {
         (total + 0.5) / (60.0 * filled + 1.2 * (168.0 - filled))
     }
 
-    /// `running` is the slot of the running hour, whose own level is a week old.
+    /// `running` is the running hour of the day; its slot's own level is a week old.
     fn level_of_day(&self, running: usize, hour: usize, sum: f64, flat: f64) -> f64 {
-        let youngest = hours_since(hour, running % 24, 24);
+        let youngest = hours_since(hour, running, 24);
         let filled = match usize::from(self.hours_filled).checked_sub(youngest) {
             Some(more) => more / 24 + 1,
             None => 0,
@@ -336,5 +341,9 @@ impl Expectation {
 
 /// Hours from the youngest closed hour with a slot to the running one, 1 to `cycle`.
 fn hours_since(slot: usize, running: usize, cycle: usize) -> usize {
-    (running + cycle - slot - 1) % cycle + 1
+    if slot < running {
+        running - slot
+    } else {
+        running + cycle - slot
+    }
 }

@@ -238,7 +238,10 @@ impl Line {
 }
 
 fn mean_of(mixture: f64, share: f32, tuning: &Tuning) -> f32 {
-    ((mixture * f64::from(share)).max(RATE_MIN) * f64::from(tuning.bucket_minutes)) as f32
+    let rate = mixture * f64::from(share);
+    // Not `max`, whose rule for numbers that are none keeps a loop from using vectors.
+    let rate = if rate > RATE_MIN { rate } else { RATE_MIN };
+    (rate * f64::from(tuning.bucket_minutes)) as f32
 }
 
 fn write_shape<S: serde::Serializer>(

@@ -82,14 +82,12 @@ impl Recent {
 
     /// Least expectation in the ring.
     pub fn mean_min(&self) -> f32 {
-        self.means
-            .iter()
-            .fold(f32::INFINITY, |least, mean| least.min(*mean))
+        least_of(&self.means)
     }
 
     /// Largest expectation in the ring.
     pub fn mean_max(&self) -> f32 {
-        self.means.iter().fold(0.0, |most, mean| most.max(*mean))
+        most_of(&self.means)
     }
 
     /// Sums of the windows that end with `t`; lengths ascend, those longer than `t + 1` stay 0.
@@ -156,6 +154,33 @@ impl Recent {
             self.forgotten |= 1 << at;
         }
     }
+}
+
+/// Least of these numbers; infinite where there are none. Lanes, because a comparison at a time
+/// waits for the one before.
+pub fn least_of(numbers: &[f32]) -> f32 {
+    let less = |a: f32, b: f32| if b < a { b } else { a };
+    fold_in_lanes(numbers, f32::INFINITY, less)
+}
+
+/// Largest of these numbers, and of 0.
+pub fn most_of(numbers: &[f32]) -> f32 {
+    let more = |a: f32, b: f32| if b > a { b } else { a };
+    fold_in_lanes(numbers, 0.0, more)
+}
+
+fn fold_in_lanes(numbers: &[f32], initial: f32, choose: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [initial; 8];
+    let chunks = numbers.chunks_exact(8);
+    for (lane, number) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = choose(*lane, *number);
+    }
+    for chunk in chunks {
+        for (lane, number) in lanes.iter_mut().zip(chunk) {
+            *lane = choose(*lane, *number);
+        }
+    }
+    lanes.into_iter().fold(initial, choose)
 }
 
 fn sum_counts(counts: &[u32]) -> f64 {

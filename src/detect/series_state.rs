@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
 use super::incident::Incidents;
+use super::prefetch::prefetch_whole;
 use super::recalibration::Recalibration;
 use super::recent::Recent;
 use super::settings::{FIRST_DAY_HOURS, HISTORY_MINUTES, RECENT, Tuning, WEEK_HOURS};
@@ -178,6 +179,14 @@ impl SeriesState {
     /// Decayed exceedances, their excess in decades, and hours (n, se and hrs).
     pub fn recalibration(&self) -> [f64; 3] {
         self.recalibration.learned()
+    }
+
+    /// Fetches what judging the next bucket reads outside the struct.
+    pub fn prefetch_parts(&self) {
+        if let Some(recent) = &self.recent {
+            prefetch_whole(&**recent);
+        }
+        self.expectation.prefetch_parts();
     }
 
     /// Bytes held outside the struct itself.

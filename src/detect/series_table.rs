@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::prefetch::prefetch;
+use super::prefetch::prefetch_whole;
 use super::series_state::SeriesState;
 use crate::model::Minute;
 
@@ -63,7 +63,14 @@ impl SeriesTable {
     /// Fetches a state ahead of its use.
     pub fn prefetch(&self, id: u32) {
         if let Some(Some(state)) = self.states.get(id as usize) {
-            prefetch(std::slice::from_ref(&**state), 0);
+            prefetch_whole(&**state);
+        }
+    }
+
+    /// Fetches what a state refers to; the state itself was fetched before.
+    pub fn prefetch_parts(&self, id: u32) {
+        if let Some(Some(state)) = self.states.get(id as usize) {
+            state.prefetch_parts();
         }
     }
 

@@ -91,6 +91,8 @@ pub struct Tuning {
     pub first_week_extra: f64,
     /// Surprise above which an hour counts as an exceedance and z is more than 0 (6.5).
     pub exceedance: f64,
+    /// The probability of that surprise, and a little more.
+    pub exceedance_chance: f64,
     /// Calls that the window of a surge must hold for a Start.
     pub surge_count_min: f64,
     /// Excess beyond which nothing more is learned (6.5).
@@ -152,6 +154,7 @@ impl Tuning {
             Profile::Watch => Some(WATCH_Z),
         };
         let is_compat = settings.profile == Profile::Compat;
+        let exceedance = if is_compat { COMPAT_EXCEEDANCE } else { 4.0 };
         Tuning {
             bucket_minutes: bucket,
             hour: 60 / bucket,
@@ -175,7 +178,8 @@ impl Tuning {
             } else {
                 0.0
             },
-            exceedance: if is_compat { COMPAT_EXCEEDANCE } else { 4.0 },
+            exceedance,
+            exceedance_chance: libm::exp10(-exceedance) * (1.0 + 1e-6),
             surge_count_min: if is_compat { 2.0 } else { 0.0 },
             excess_max: 10.0,
             precedent_min: 8.4,

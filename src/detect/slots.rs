@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::prefetch::prefetch_whole;
+
 /// `N` numbers of one precision, `N <= 256`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Slots<const N: usize> {
@@ -100,20 +102,20 @@ impl<const N: usize> Slots<N> {
         lanes.iter().sum()
     }
 
-    /// Sums of the values in the slots that leave each of these rests when divided by `cycle`.
-    pub fn sums_by_rest<const R: usize>(&self, cycle: usize, rests: [usize; R]) -> [f64; R] {
+    /// Sums of the values in the slots that leave each of these rests when divided by `CYCLE`.
+    pub fn sums_by_rest<const CYCLE: usize, const R: usize>(&self, rests: [usize; R]) -> [f64; R] {
         let mut sums = [0.0; R];
         match self {
             Slots::Dense(row) => {
                 for (sum, rest) in sums.iter_mut().zip(rests) {
-                    for value in row[rest..].iter().step_by(cycle) {
+                    for value in row[rest..].iter().step_by(CYCLE) {
                         *sum += f64::from(*value);
                     }
                 }
             }
             Slots::Sparse(pairs) => {
                 for pair in pairs {
-                    let slot = usize::from(pair[0]) % cycle;
+                    let slot = usize::from(pair[0]) % CYCLE;
                     for (sum, rest) in sums.iter_mut().zip(rests) {
                         if slot == rest {
                             *sum += f64::from(value_of(pair));
@@ -182,6 +184,13 @@ impl<const N: usize> Slots<N> {
                 }
                 *self = Slots::Sparse(pairs);
             }
+        }
+    }
+
+    /// Fetches the row, if it is a plain one, ahead of its use.
+    pub fn prefetch(&self) {
+        if let Slots::Dense(row) = self {
+            prefetch_whole(&**row);
         }
     }
 

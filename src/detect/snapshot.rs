@@ -15,7 +15,7 @@ const MAGIC: [u8; 8] = *b"insightS";
 const FORMAT_VERSION: u32 = 1;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
-pub const LOGIC_VERSION: u32 = 1;
+pub const LOGIC_VERSION: u32 = 2;
 
 /// Bytes before the settings text.
 const HEAD_BYTES: usize = 20;

@@ -9,9 +9,10 @@ use crate::model::Direction;
 
 use super::super::fleet::FIRST_HOUR;
 use super::super::hour_lines::RATE_MIN;
-use super::super::recent::Recent;
+use super::super::recent::{Recent, least_of, most_of};
 use super::super::settings::{FIRST_DAY_HOURS, RECENT};
 use super::super::surprise::{decades, is_notable};
+use super::super::tail::is_upper_at_least;
 use super::super::verdict::Context;
 use super::{SeriesState, window_phis};
 
@@ -107,9 +108,7 @@ impl SeriesState {
             return 0;
         }
         let tuning = ctx.tuning;
-        let peak = ahead
-            .iter()
-            .fold(recent.mean_max(), |most, mean| most.max(*mean));
+        let peak = recent.mean_max().max(most_of(ahead));
         let windows: [_; 4] = std::array::from_fn(|i| {
             let length = tuning.windows[i];
             let known = recent.sum(self.now - 1, length).mean;
@@ -150,9 +149,7 @@ impl SeriesState {
     /// Whether recent counts could still surprise in silence: their windows only lose counts, and
     /// expect no less than the least expectation in reach.
     fn may_surge(&self, recent: &Recent, ahead: &[f32], ctx: &Context<'_>) -> bool {
-        let least = ahead
-            .iter()
-            .fold(recent.mean_min(), |least, mean| least.min(*mean));
+        let least = recent.mean_min().min(least_of(ahead));
         self.may_surge_over(recent, f64::from(least), ctx)
     }
 
@@ -164,6 +161,7 @@ impl SeriesState {
             let count = recent.count_sum(self.now - 1, (length - 1).min(self.now));
             let mean = least * f64::from(length);
             if is_notable(count, mean, phi)
+                && !is_upper_at_least(tuning.exceedance_chance, count, mean, phi)
                 && decades(Direction::Up, count, mean, phi) > tuning.exceedance
             {
                 return true;
