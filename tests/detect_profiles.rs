@@ -126,7 +126,7 @@ fn compat_does_not_fire_on_one_call() {
 fn watch_fires_on_five_minute_buckets() {
     let settings = DetectSettings {
         profile: Profile::Watch,
-        bucket_minutes: 5,
+        bucket_minutes: Profile::Watch.bucket_minutes(),
         ..Default::default()
     };
     let mut counts = usual(100.0, 5)[..5 * 288].to_vec();

@@ -48,8 +48,8 @@ impl ConfigCommand {
             Action::Show { default: true, .. } => print(DEFAULT_TEXT)?,
             Action::Show { config, origin, .. } => {
                 let document = config.read()?;
-                document.check()?;
-                let text = toml::to_string(&document.settings)
+                let settings = document.check()?;
+                let text = toml::to_string(&settings.written)
                     .map_err(|error| CliError::Failure(error.to_string()))?;
                 if origin {
                     print(&with_origins(&text, |key| document.origin_of(key)))?;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::DEFAULT_TEXT;
+use crate::detect::settings::Tuning;
 
 fn read(text: &str, environment: &[(&str, &str)]) -> Result<WrittenDocument, ConfigError> {
     let environment = environment
@@ -150,6 +151,52 @@ fn the_environment_overrides_the_file() {
         "",
         &[("INSIGHTD_COUNTING__BUCKET", "2m")],
         "INSIGHTD_COUNTING__BUCKET: counting.bucket: 2m is not one of 1m, 5m, 15m and 1h",
+    );
+}
+
+/// What is written wins over what the profile chooses; fixed_z over the profile's threshold, and
+/// that over the budget.
+#[test]
+fn written_keys_win_over_the_profile() {
+    let cases = [
+        ("", "", 1, None),
+        ("profile = \"default\"", "bucket = \"1h\"", 60, None),
+        ("profile = \"compat\"", "", 1, Some(2.0)),
+        ("profile = \"compat\"", "bucket = \"15m\"", 15, Some(2.0)),
+        ("profile = \"watch\"", "", 5, Some(1.5)),
+        ("profile = \"watch\"", "bucket = \"1m\"", 1, Some(1.5)),
+        ("profile = \"watch\"\nfixed_z = 3.5", "", 5, Some(3.5)),
+        (
+            "profile = \"watch\"\nbudget_per_week = 9.0",
+            "",
+            5,
+            Some(1.5),
+        ),
+        ("fixed_z = 3.5\nbudget_per_week = 9.0", "", 1, Some(3.5)),
+    ];
+    for (detector, counting, bucket, z) in cases {
+        let text = format!("[detector]\n{detector}\n[counting]\n{counting}\n");
+        let settings = read(&text, &[]).unwrap().check().unwrap();
+        assert_eq!(settings.detect.bucket_minutes, bucket, "{text}");
+        assert_eq!(settings.ingest.bucket_minutes, bucket, "{text}");
+        assert_eq!(settings.rows.bucket_minutes, bucket, "{text}");
+        assert_eq!(Tuning::new(&settings.detect).fixed_z, z, "{text}");
+    }
+}
+
+/// A width that is the profile's own gives the same hash written or not.
+#[test]
+fn the_hash_is_of_the_bucket_in_force() {
+    let hash = |text: &str| read(text, &[]).unwrap().check().unwrap().hash;
+    let watch = "[detector]\nprofile = \"watch\"\n";
+    assert_eq!(hash(""), hash("[counting]\nbucket = \"1m\"\n"));
+    assert_eq!(
+        hash(watch),
+        hash(&format!("{watch}[counting]\nbucket = \"5m\"\n"))
+    );
+    assert_ne!(
+        hash(watch),
+        hash(&format!("{watch}[counting]\nbucket = \"1m\"\n"))
     );
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{ProfileName, RatesLogName, WrittenSettings};
+use super::{ProfileName, RatesLogName, Seconds, WrittenSettings};
 use crate::detect::DetectSettings;
 use crate::detect::settings::Profile;
 use crate::formats::{DecodeLimits, Mapping, mapping};
@@ -37,7 +37,7 @@ pub struct Settings {
     pub rates_log: RatesLogKind,
     /// Write the `insightd` object into records.
     pub extension: bool,
-    /// What all of this was made of.
+    /// What all of this was made of, with what the profile chose.
     pub written: WrittenSettings,
     /// What the hash was taken of: one `key = value` a line.
     pub canonical: String,
@@ -70,6 +70,7 @@ const VALUES_MAX: u64 = 16_000;
 
 impl Settings {
     pub fn check(written: &WrittenSettings) -> Result<Self, (String, String)> {
+        let written = &in_force(written);
         check_ranges(written)?;
         let canonical = canonical(written);
         let hash = hex(&Sha256::digest(canonical.as_bytes()));
@@ -94,6 +95,22 @@ impl Settings {
             canonical,
             hash,
         })
+    }
+}
+
+/// As written, with what the profile chooses for keys that are not.
+fn in_force(written: &WrittenSettings) -> WrittenSettings {
+    let mut written = written.clone();
+    let bucket = 60 * u64::from(profile(&written).bucket_minutes());
+    written.counting.bucket.get_or_insert(Seconds(bucket));
+    written
+}
+
+fn profile(written: &WrittenSettings) -> Profile {
+    match written.detector.profile {
+        ProfileName::Default => Profile::Default,
+        ProfileName::Compat => Profile::Compat,
+        ProfileName::Watch => Profile::Watch,
     }
 }
 
@@ -123,11 +140,7 @@ fn detect_settings(written: &WrittenSettings) -> DetectSettings {
     DetectSettings {
         budget_per_week: written.detector.budget_per_week,
         fixed_z: written.detector.fixed_z,
-        profile: match written.detector.profile {
-            ProfileName::Default => Profile::Default,
-            ProfileName::Compat => Profile::Compat,
-            ProfileName::Watch => Profile::Watch,
-        },
+        profile: profile(written),
         bucket_minutes: bucket_minutes(written),
         series_max: written.limits.series_max,
         values_max: written.attribution.values_max,
@@ -163,8 +176,13 @@ fn mappings(written: &WrittenSettings) -> Result<BTreeMap<String, Arc<Mapping>>,
     Ok(mappings)
 }
 
+fn bucket(written: &WrittenSettings) -> Seconds {
+    let bucket = written.counting.bucket;
+    bucket.expect("settings in force have a bucket width")
+}
+
 fn bucket_minutes(written: &WrittenSettings) -> u32 {
-    (written.counting.bucket.0 / 60) as u32
+    (bucket(written).0 / 60) as u32
 }
 
 fn problem(key: &str, text: impl Into<String>) -> Problem {
@@ -185,8 +203,8 @@ fn check_ranges(written: &WrittenSettings) -> Result<(), Problem> {
         return Err(problem("detector.fixed_z", text));
     }
     let counting = &written.counting;
-    if ![60, 300, 900, 3600].contains(&counting.bucket.0) {
-        let text = format!("{} is not one of 1m, 5m, 15m and 1h", counting.bucket);
+    if ![60, 300, 900, 3600].contains(&bucket(written).0) {
+        let text = format!("{} is not one of 1m, 5m, 15m and 1h", bucket(written));
         return Err(problem("counting.bucket", text));
     }
     for (key, span, from, to) in [
@@ -200,11 +218,7 @@ fn check_ranges(written: &WrittenSettings) -> Result<(), Problem> {
         ("counting.jump_max", counting.jump_max.0, 3600, 366 * 86_400),
     ] {
         if !(from..=to).contains(&span) {
-            let (span, from, to) = (
-                super::Seconds(span),
-                super::Seconds(from),
-                super::Seconds(to),
-            );
+            let (span, from, to) = (Seconds(span), Seconds(from), Seconds(to));
             return Err(problem(
                 key,
                 format!("{span} is not between {from} and {to}"),

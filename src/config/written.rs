@@ -54,11 +54,12 @@ pub struct WrittenSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenDetector {
     /// What kind of unusual counts: "default" (the budget decides), "compat" (as eager as AWS) or
-    /// "watch" (about one insight a series and week); the last two fix the score of a Start.
+    /// "watch" (about one insight per series and week).
     pub profile: ProfileName,
-    /// False insights a week that are acceptable over all series together.
+    /// False insights a week that are acceptable over all series together; heeded by profile
+    /// "default" without fixed_z.
     pub budget_per_week: f64,
-    /// Score a Start needs, fixed by hand; unset, the budget decides.
+    /// Score a Start needs, fixed by hand; wins over profile and budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed_z: Option<f64>,
 }
@@ -75,8 +76,9 @@ pub enum ProfileName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenCounting {
-    /// Width of a bucket: 1m, 5m, 15m or 1h.
-    pub bucket: Seconds,
+    /// Width of a bucket: 1m, 5m, 15m or 1h; unset, 1m, or 5m with profile "watch".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Seconds>,
     /// How far an event may lie behind its source's highest event time and still count in time.
     pub lateness: Seconds,
     /// How long an event id is remembered to find duplicates.
@@ -185,7 +187,7 @@ impl Default for WrittenDetector {
 impl Default for WrittenCounting {
     fn default() -> Self {
         WrittenCounting {
-            bucket: Seconds(60),
+            bucket: None,
             lateness: Seconds(600),
             dedup_horizon: Seconds(1800),
             jump_max: Seconds(86_400),

@@ -23,16 +23,28 @@ pub enum Profile {
     Default,
     /// As sensitive as CloudTrail Insights: two calls of an API that is never called are enough.
     Compat,
-    /// About one insight per series and week, for a handful of series that someone looks at.
+    /// About one insight per series and week, for a handful of series that someone looks at:
+    /// buckets of five minutes and a threshold that does not depend on the number of series.
     Watch,
+}
+
+impl Profile {
+    /// Width of a bucket where the user sets none.
+    pub fn bucket_minutes(self) -> u32 {
+        match self {
+            Profile::Default | Profile::Compat => 1,
+            Profile::Watch => 5,
+        }
+    }
 }
 
 /// The part of the configuration that changes decisions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectSettings {
-    /// False insights a week that the user accepts over all series.
+    /// False insights a week that the user accepts over all series; of the profiles, only the
+    /// default heeds it.
     pub budget_per_week: f64,
-    /// A threshold fixed by hand; the fleet layer is off.
+    /// A threshold fixed by hand, whatever the profile; the fleet layer is off.
     pub fixed_z: Option<f64>,
     pub profile: Profile,
     /// Width of a bucket: 1, 5, 15 or 60 minutes.

@@ -52,6 +52,9 @@ fn the_settings_in_force_are_shown_with_their_origin() {
     ] {
         assert!(run.out.contains(line), "{line}\n{}", run.out);
     }
+    let watch = [("INSIGHTD_DETECTOR__PROFILE", "watch")];
+    let run = place.run_with(&["config", "show"], &watch);
+    assert!(run.out.contains("bucket = \"5m\""), "{}", run.out);
     let shown = place.run(&["config", "show"]).out;
     place.write("shown.toml", shown.as_bytes());
     let again = place.run(&["config", "show", "-c", "shown.toml"]);
