@@ -133,8 +133,9 @@ pub const PRECEDENT_AGE_HOURS: u32 = 25;
 pub const FIRST_DAY_HOURS: u32 = 24;
 /// Age in hours below which a Start needs a decade more (6.6).
 pub const FIRST_WEEK_HOURS: u32 = 168;
-/// Threshold of the watch profile (section 2: about one insight per series-week).
-const WATCH_Z: f64 = 1.5;
+/// Threshold of the watch profile: by the score's own scale 168 * 10^-2 = 1.7 insights per
+/// series-week (6.5), of which real series show about half (section 5; `benches/quality`).
+const WATCH_Z: f64 = 2.0;
 /// Thresholds of the compat profile: every sample that AWS documents fires. Four calls of an API
 /// that is called every nine hours are 3.9 decades, two of one never called are 4.6, and a single
 /// one would be 4.1: it takes two.
@@ -181,10 +182,7 @@ impl Tuning {
             interpolates_dispersion: is_minute,
             drop_mean_min: drop_mean_min(bucket, windows),
             onset_window: windows[3],
-            warm_up_hours: match settings.profile {
-                Profile::Watch => 12,
-                Profile::Default | Profile::Compat => 48,
-            },
+            warm_up_hours: 48,
             first_week_extra: if settings.profile == Profile::Default {
                 1.0
             } else {
