@@ -70,7 +70,8 @@ impl Reader {
         }
         let nesting_max = to.limits.nesting_max.saturating_sub(NESTING_MARGIN);
         let mut scanner = Scanner::unchecked(window, nesting_max);
-        let raw = RawRecord::scan(&mut scanner)?;
+        let mut raw = RawRecord::default();
+        raw.scan(&mut scanner)?;
         let length = scanner.position();
         match self.interpreter.take(&raw, &window[..length], to) {
             Verdict::Taken => Ok(length),
@@ -93,7 +94,8 @@ impl Reader {
     fn take_bridged(&mut self, detail: &[u8], to: &mut Collector<'_>) -> Result<(), Stop> {
         let nesting_max = to.limits.nesting_max.saturating_sub(NESTING_MARGIN + 1);
         let mut scanner = Scanner::unchecked(detail, nesting_max);
-        let raw = RawRecord::scan(&mut scanner).map_err(|_| Stop::Doubt)?;
+        let mut raw = RawRecord::default();
+        raw.scan(&mut scanner).map_err(|_| Stop::Doubt)?;
         if scanner.position() != detail.len() {
             return Err(Stop::Doubt);
         }
@@ -127,12 +129,12 @@ impl Reader {
     }
 
     fn take_object(&mut self, value: &[u8], to: &mut Collector<'_>) {
-        let scanned = RawRecord::scan(&mut Scanner::checked(value));
-        let Ok(raw) = scanned else {
+        let mut raw = RawRecord::default();
+        if raw.scan(&mut Scanner::checked(value)).is_err() {
             let refusal = Refusal::new(RejectReason::InvalidJson, "an object that breaks off");
             to.reject(refusal, value);
             return;
-        };
+        }
         if self.interpreter.take(&raw, value, to) == Verdict::Taken {
             return;
         }

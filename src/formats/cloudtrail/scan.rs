@@ -69,9 +69,8 @@ impl RawRecord {
         &mut self.values
     }
 
-    /// Scans the object the scanner stands before.
-    pub fn scan(scanner: &mut Scanner<'_>) -> Result<RawRecord, Stop> {
-        let mut raw = RawRecord::default();
+    /// Scans the object the scanner stands before into an empty record.
+    pub fn scan(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Stop> {
         scanner.enter(b'{')?;
         let mut is_first = true;
         while let Some(key) = scanner.next_key(is_first)? {
@@ -82,15 +81,15 @@ impl RawRecord {
                 }
                 Target::Keep(field) => {
                     let value = scanner.value()?;
-                    raw.set(field, value);
+                    self.set(field, value);
                 }
-                Target::Identity => raw.scan_identity(scanner)?,
-                Target::Addendum => raw.scan_addendum(scanner)?,
-                Target::Resources => raw.resources = scanner.value()?,
-                Target::Detail => raw.detail = scanner.value()?,
+                Target::Identity => self.scan_identity(scanner)?,
+                Target::Addendum => self.scan_addendum(scanner)?,
+                Target::Resources => self.resources = scanner.value()?,
+                Target::Detail => self.detail = scanner.value()?,
             }
         }
-        Ok(raw)
+        Ok(())
     }
 
     fn scan_identity(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Stop> {
