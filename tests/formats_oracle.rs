@@ -1,11 +1,16 @@
-//! The decoder against a second opinion: the same rules over a `serde_json::Value`, slowly and
-//! plainly, on random records with keys in any order, repeated and escaped keys, keys that look
-//! like those of the record in nested values, wild types and odd white space.
+//! The decoder against a second opinion (`support/record_oracle`), on random records with keys in
+//! any order, repeated and escaped keys, keys that look like those of the record in nested values,
+//! wild types and odd white space.
 
 use insightd::formats::{DecodeLimits, Decoded, Decoder, Format};
-use insightd::model::{EventCategory, EventTime};
+use insightd::model::EventCategory;
 use proptest::prelude::*;
 use serde_json::Value;
+
+#[path = "support/record_oracle.rs"]
+mod record_oracle;
+
+use record_oracle::{flag, plain};
 
 /// JSON that may repeat keys.
 #[derive(Clone, Debug)]
@@ -209,78 +214,13 @@ impl Printer {
     }
 }
 
-/// The text of a member: numbers as their digits, all else empty.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => String::new(),
-    }
-}
-
-fn key_part(value: &Value) -> Result<String, &'static str> {
-    match value {
-        Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err("wrong_type"),
-        other => Ok(plain(other)),
-    }
-}
-
-fn flag(value: &Value) -> Option<bool> {
-    value.as_bool().or(match value.as_str() {
-        Some("true") => Some(true),
-        Some("false") => Some(false),
-        _ => None,
-    })
-}
-
 /// What a record should give: its fields in one line, or the name of its outcome.
 fn expected(record: &Value) -> String {
     let at = |key: &str| &record[key];
-    let category = record["eventCategory"].as_str();
-    let is_type = |name: &str| at("eventType").as_str() == Some(name);
-    if category == Some("Insight") || is_type("AwsCloudTrailInsight") {
-        return "-insight".to_string();
-    }
-    if category == Some("Aggregated") || is_type("AwsAggregatedEvent") {
-        return "-aggregated".to_string();
-    }
-    event(record).unwrap_or_else(|reason| format!("!{reason}"))
-}
-
-fn event(record: &Value) -> Result<String, &'static str> {
-    let at = |key: &str| &record[key];
-    let version = plain(at("eventVersion"));
-    if !(version.is_empty() || version == "1" || version.starts_with("1.")) {
-        return Err("unsupported_version");
-    }
-    let time = match at("eventTime") {
-        Value::Null => return Err("missing_time"),
-        Value::String(text) => {
-            EventTime::parse(text).or_else(|| EventTime::parse(&format!("{text}Z")))
-        }
-        Value::Number(number) => match number.as_u64().unwrap_or(0) {
-            large @ 100_000_000_000.. => EventTime::from_milliseconds(large as i64),
-            small => EventTime::from_seconds(small as i64),
-        },
-        _ => None,
+    let [time, account, region, source, name, error, who] = match record_oracle::fields(record) {
+        Ok(fields) => fields,
+        Err(outcome) => return outcome,
     };
-    let time = time.ok_or("invalid_time")?;
-    let needed = |key: &str, missing: &'static str| match at(key) {
-        Value::Number(_) => Err("wrong_type"),
-        other => match key_part(other)?.as_str() {
-            "" => Err(missing),
-            text => Ok(text.to_string()),
-        },
-    };
-    let source = needed("eventSource", "missing_source")?;
-    let name = needed("eventName", "missing_name")?;
-    let region = key_part(at("awsRegion"))?;
-    let identity = &record["userIdentity"];
-    let mut account = key_part(at("recipientAccountId"))?;
-    if account.is_empty() {
-        account = key_part(&identity["accountId"])?;
-    }
-    let error = key_part(at("errorCode"))?;
     let verb_is_read = name.starts_with("Get") || source.starts_with("kms") && name == "Decrypt";
     let read = flag(at("readOnly"));
     let category = match (at("eventCategory").as_str(), flag(at("managementEvent"))) {
@@ -289,19 +229,8 @@ fn event(record: &Value) -> Result<String, &'static str> {
         (Some("NetworkActivity"), _) => EventCategory::NetworkActivity,
         (Some(_), _) => EventCategory::Other,
     };
-    let arn = plain(&identity["arn"]);
-    let who = match (
-        arn.as_str(),
-        plain(&identity["invokedBy"]),
-        plain(&identity["accountId"]),
-    ) {
-        ("arn:aws:sts::1:assumed-role/R/s", _, _) => "arn:aws:sts::1:assumed-role/R".to_string(),
-        ("", service, _) if !service.is_empty() => service,
-        ("", _, account) if account.is_empty() => plain(&identity["type"]),
-        ("", _, account) => format!("{}:{account}", plain(&identity["type"])),
-        (arn, _, _) => arn.to_string(),
-    };
-    Ok(format!(
+    let arn = plain(&record["userIdentity"]["arn"]);
+    format!(
         "{time}|{account:?}|{region:?}|{source:?}|{name:?}|{error:?}|{who:?}|{arn:?}|{:?}|{:?}|{:?}|{:?}|{category:?}|{} {} {} {}|{:?}",
         plain(at("userAgent")),
         plain(at("eventID")),
@@ -312,7 +241,7 @@ fn event(record: &Value) -> Result<String, &'static str> {
         flag(at("sessionCredentialFromConsole")) == Some(true),
         plain(&at("addendum")["reason"]) == "UPDATED_DATA",
         resources(at("resources")),
-    ))
+    )
 }
 
 fn resources(value: &Value) -> Vec<(String, String)> {
@@ -332,11 +261,7 @@ fn resources(value: &Value) -> Vec<(String, String)> {
 }
 
 fn decoded(text: &str) -> String {
-    let mut decoder = Decoder::new(Format::CloudTrail, DecodeLimits::default());
-    let mut out = Decoded::default();
-    decoder.feed(text.as_bytes(), &mut out);
-    decoder.finish(&mut out);
-    assert_eq!(out.counts.records, 1, "{text}");
+    let out = record_oracle::decode(text);
     if let Some(reject) = out.rejects.first() {
         return format!("!{}", reject.reason.name());
     }
