@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::days::{Days, EXCESS, VALUES};
+use super::invariants::{COUNT_SUM_MAX, Frame, require};
 use super::strings::Strings;
 use crate::model::{Attribution, AttributionValue, Dimension};
 
@@ -100,6 +101,51 @@ impl Recent {
     /// Moves bucket 0 forward by `buckets`.
     pub fn rebase(&mut self, buckets: u32) {
         self.next -= buckets;
+    }
+
+    /// Checks a ring that was read.
+    pub fn check(&self, frame: &Frame<'_>) -> Result<(), String> {
+        require(
+            self.next == frame.t,
+            "next",
+            "it is the next bucket to close",
+        )?;
+        let length = self.buckets.len();
+        let fits = length <= RECENT && length <= frame.t as usize;
+        require(
+            fits,
+            "buckets",
+            "they are as many as were closed, and not too many",
+        )?;
+        let first = frame.t - length as u32;
+        for (t, bucket) in (first..).zip(&self.buckets) {
+            require(
+                bucket.is_sorted_by_key(|share| share.id),
+                "buckets",
+                "they are in order of id",
+            )?;
+            for share in bucket {
+                let end = frame.ends.get(share.id as usize);
+                let is_counted = end.is_some_and(|end| t < *end);
+                require(is_counted, "buckets", "its series counted in that time")?;
+                let is_count = share.value >= EXCESS && share.count <= COUNT_SUM_MAX;
+                require(is_count, "buckets", "a share is a count of a value")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shares by day, id and value.
+    pub fn sums_by_day(&self, day_of: impl Fn(u32) -> u32) -> BTreeMap<(u32, u32, u32), u64> {
+        let mut sums: BTreeMap<_, u64> = BTreeMap::new();
+        let first = self.next - self.buckets.len() as u32;
+        for (t, bucket) in (first..).zip(&self.buckets) {
+            for share in bucket {
+                let sum = sums.entry((day_of(t), share.id, share.value)).or_default();
+                *sum = sum.saturating_add(share.count);
+            }
+        }
+        sums
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -212,6 +258,20 @@ impl Side {
             dimension.truncate(SHOWN);
         }
         side
+    }
+
+    /// Checks a side that was read.
+    pub fn check(&self) -> Result<(), String> {
+        let is_short = self.dimensions.iter().all(|values| values.len() <= SHOWN);
+        require(
+            is_short,
+            "dimensions",
+            "they hold what is shown and no more",
+        )?;
+        let mut counts = self.dimensions.iter().flatten().map(|value| value.count);
+        let are_counts = counts.all(|count| count <= 8 * COUNT_SUM_MAX);
+        require(are_counts, "dimensions", "they hold counts")?;
+        require(self.excess <= 32 * COUNT_SUM_MAX, "excess", "it is a count")
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::invariants::require;
 use crate::model::Minute;
 
 /// The engine's time.
@@ -49,6 +50,26 @@ impl Clock {
     /// Moves bucket 0 forward by `buckets`, a whole number of weeks.
     pub fn rebase(&mut self, buckets: u32) {
         self.base += buckets * self.width;
+    }
+
+    /// Hours that bucket 0 lies behind the origin.
+    pub fn hours_moved(&self) -> u32 {
+        (self.base - self.origin) / Minute::PER_HOUR
+    }
+
+    /// As [`Self::minute`] where it lies within the range of minutes.
+    pub fn checked_minute(&self, t: u32) -> Option<u32> {
+        t.checked_mul(self.width)?.checked_add(self.base)
+    }
+
+    /// Checks a clock that was read.
+    pub fn check(&self, width: u32) -> Result<(), String> {
+        let is_hour = self.origin.is_multiple_of(Minute::PER_HOUR);
+        require(is_hour, "origin", "it begins an hour")?;
+        let moved = self.base.checked_sub(self.origin);
+        let is_weeks = moved.is_some_and(|moved| moved.is_multiple_of(7 * Minute::PER_DAY));
+        require(is_weeks, "base", "it lies whole weeks behind the origin")?;
+        require(self.width == width, "width", "it is that of the settings")
     }
 
     pub fn width(&self) -> u32 {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::bytes::Bytes;
 use super::varint;
 
+mod check;
+
 /// Count of the series itself.
 pub const TOTAL: u32 = 0;
 /// Bit h is set when hour h of the day holds a count; the one value that does not add up.

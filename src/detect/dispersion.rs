@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Tuning;
 
+mod check;
+
 /// Prior: a dispersion of 3 with the weight of 5 calls.
 const PRIOR_SQUARES: f64 = 15.0;
 const PRIOR_CALLS: f64 = 5.0;

@@ -11,6 +11,8 @@ use super::hour_lines::{HourLines, RATE_MIN, Shares};
 use super::settings::{Tuning, WEEK_HOURS};
 use super::slots::Slots;
 
+mod check;
+
 /// Below this rate a bucket says nothing about the profile.
 const PROFILE_RATE_MIN: f64 = 1e-4;
 const PROFILE_MAX: f64 = 60.0;

@@ -9,6 +9,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use super::invariants::require;
 use super::settings::DetectSettings;
 
 #[cfg(test)]
@@ -166,6 +167,36 @@ impl Fleet {
             }
             self.report(self.next_hour, &HourReport::default());
         }
+    }
+
+    /// Checks a fleet that was read, whose next report is that of `hour`.
+    pub fn check(&self, pristine: &Fleet, hour: u32, series_max: u64) -> Result<(), String> {
+        let is_set = self.budget_per_week == pristine.budget_per_week;
+        require(is_set, "budget_per_week", "it is that of the settings")?;
+        require(
+            self.next_hour == hour,
+            "next_hour",
+            "it is that of the next report",
+        )?;
+        let is_sum = |sum: &f64| (0.0..=1e18).contains(sum);
+        let are_sums = self.histogram.len() == BINS
+            && self.histogram.iter().chain([&self.exposure]).all(is_sum);
+        require(are_sums, "histogram", "it is of decayed counts")?;
+        let hours = self.thresholds.iter().map(|(from, _)| *from);
+        let latest = hour.saturating_add(FORCE_DELAY_HOURS);
+        let first = latest.saturating_sub(self.thresholds.len() as u32);
+        let are_next =
+            hours.eq(first..latest) && self.thresholds.len() <= FORCE_DELAY_HOURS as usize + 1;
+        require(are_next, "thresholds", "they are those of the last reports")?;
+        let is_threshold = |one: &Threshold| {
+            let numbers = [one.z, one.z_nominal];
+            numbers.iter().all(|z| z.abs() <= 1e3)
+                && one.alpha.abs() <= 250.0
+                && (0.0..=50.0).contains(&one.beta)
+                && one.live_series <= series_max
+        };
+        let are_lines = self.thresholds.iter().all(|(_, one)| is_threshold(one));
+        require(are_lines, "thresholds", "they come of lines")
     }
 
     /// The threshold in force in `hour`; needs the report of hour - 3 and no more than that of

@@ -12,6 +12,8 @@ use super::fleet::{Fleet, HourReport, Threshold};
 use super::settings::{DetectSettings, Tuning};
 use super::verdict::EpisodeEnd;
 
+mod check;
+
 /// Reports of hours that are not complete, and the threshold of the running hour.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FleetHours {

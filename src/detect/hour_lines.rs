@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::invariants::{DERIVED_MAX, are_amounts, require};
 use super::settings::Tuning;
 use super::slots::{read_boxed_row, write_row};
 
@@ -165,6 +166,25 @@ impl HourLines {
         is_plain.then(|| self.lines[0].low().min(self.lines[1].low()))
     }
 
+    /// Checks what was read.
+    pub fn check(&self) -> Result<(), String> {
+        for line in &self.lines {
+            let rates = [line.middle, line.before, line.after];
+            let are_right = are_amounts(rates, DERIVED_MAX / 1e3) && is_share(line.share);
+            require(are_right, "lines", "they are rates and shares")?;
+        }
+        let is_peak = |peak: &Peak| peak.ago < 3 && peak.bucket < 60 && is_share(peak.share);
+        let are_right = self.peaks.len() <= 3 * PEAKS_MAX && self.peaks.iter().all(is_peak);
+        require(are_right, "peaks", "they are a few shares of buckets")?;
+        let shape = self.shape.iter().flat_map(|shape| shape.iter());
+        require(shape.copied().all(is_share), "shape", "it has shares")?;
+        require(
+            self.shaped_hours < 8,
+            "shaped_hours",
+            "it is about three hours",
+        )
+    }
+
     pub fn heap_bytes(&self) -> usize {
         let shape = if self.shape.is_some() { 240 } else { 0 };
         self.peaks.capacity() * size_of::<Peak>() + shape
@@ -235,6 +255,11 @@ impl Line {
             *mean = mean_of(self.rate(m + i, tuning), shape[m + i], tuning);
         }
     }
+}
+
+/// Whether a number may be the share of a bucket in its hour's line.
+fn is_share(share: f32) -> bool {
+    are_amounts([share], 100.0)
 }
 
 fn mean_of(mixture: f64, share: f32, tuning: &Tuning) -> f32 {

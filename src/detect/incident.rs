@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Direction, EndReason};
 
+use super::invariants::require;
 use super::settings::Tuning;
 
 /// Closed incidents remembered for late counts; older ones lie beyond any lateness that is
@@ -132,6 +133,37 @@ impl Incidents {
                 self.0 = None;
             }
         }
+    }
+
+    /// Checks the incidents of a series whose next bucket is `now`.
+    pub fn check(&self, now: u32, tuning: &Tuning) -> Result<(), String> {
+        let Some(record) = &self.0 else { return Ok(()) };
+        if let Some(open) = &record.open {
+            let is_near = open.onset <= open.started
+                && open.started - open.onset < tuning.onset_window
+                && open.started < now
+                && now - 1 - open.started < tuning.new_normal;
+            require(is_near, "open", "it began and started in the last day")?;
+            let calm = u32::from(open.calm);
+            let is_calm_from = calm == 0 || Some(open.calm_from) == now.checked_sub(calm);
+            let calm_max = (now - 1 - open.started).min(tuning.calm_count - 1);
+            require(
+                is_calm_from && calm <= calm_max,
+                "open",
+                "it has been calm since the bucket it says",
+            )?;
+            require(
+                !record.begins_anew,
+                "begins_anew",
+                "no life begins in an incident",
+            )?;
+        }
+        let has_ended = record.last_calm_end.is_none_or(|(end, _)| end <= now);
+        require(has_ended, "last_calm_end", "it is over")?;
+        require(record.past.len() <= PAST_MAX, "past", "it is short")?;
+        let mut past = record.past.iter();
+        let are_past = past.all(|span| span.from < span.to && span.to <= now);
+        require(are_past, "past", "its incidents are over")
     }
 
     pub fn heap_bytes(&self) -> usize {

@@ -20,6 +20,8 @@ use super::verdict::Change;
 use super::window::Window;
 use crate::model::{Direction, Edge, EndReason, Explanation, InsightEvent, Minute};
 
+mod check;
+
 /// Whole days before the day of the onset that a baseline covers.
 const BASELINE_DAYS: u32 = 7;
 

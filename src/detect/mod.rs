@@ -23,6 +23,7 @@ mod hour_lines;
 mod hours;
 mod incident;
 mod incidents;
+mod invariants;
 mod open_minutes;
 mod output;
 mod prefetch;

@@ -12,6 +12,8 @@ use super::registry::{Registry, UNKNOWN};
 use super::strings::Strings;
 use crate::model::{AttributionDelta, Rates, SeriesKey, SourceCategory};
 
+mod check;
+
 /// Marks the number of a candidate where else a series id stands.
 const CANDIDATE: u32 = 1 << 31;
 

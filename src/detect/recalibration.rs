@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Direction;
 
 use super::fleet::{BINS, EPISODE_Z, FIRST_HOUR};
+use super::invariants::{DERIVED_MAX, are_amounts, require};
 use super::settings::{PRECEDENT_AGE_HOURS, RECALIBRATION_AGE_HOURS, Tuning};
 use super::surprise::Surprise;
 
@@ -142,6 +143,29 @@ impl Recalibration {
 
     pub fn heap_bytes(&self) -> usize {
         self.precedents.capacity() * std::mem::size_of::<Precedent>()
+    }
+
+    /// Checks what was read, at bucket `now`.
+    pub fn check(&self, now: u32) -> Result<(), String> {
+        let learned = [self.exceedances, self.excess, self.hours];
+        require(
+            are_amounts(learned, 1e4),
+            "exceedances",
+            "they are decayed sums of hours",
+        )?;
+        let peaks = self.precedents.iter().map(|precedent| &precedent.peak);
+        for peak in peaks.chain(&self.peak) {
+            let amounts = [peak.surprise, peak.ratio, peak.rate];
+            require(are_amounts(amounts, f64::MAX), "peak", "it has amounts")?;
+        }
+        let precedents = &self.precedents;
+        require(precedents.len() <= PRECEDENTS, "precedents", "they are few")?;
+        let are_past = precedents.iter().all(|precedent| precedent.t <= now);
+        require(are_past, "precedents", "they are over")?;
+        let is_one = usize::from(self.newest) < precedents.len().max(1);
+        require(is_one, "newest", "it is one of the precedents")?;
+        let are_scores = are_amounts([self.hour_z, self.episode_z], DERIVED_MAX);
+        require(are_scores, "hour_z", "scores are amounts")
     }
 
     fn learn(&mut self, highest: f64, tuning: &Tuning) {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::invariants::{DERIVED_MAX, are_amounts};
 use super::settings::RECENT;
 use super::slots::{read_row, write_row};
 
@@ -73,6 +74,11 @@ impl Recent {
 
     pub fn mean(&self, t: u32) -> f64 {
         f64::from(self.means[(t & MASK) as usize])
+    }
+
+    /// Whether all expectations in the ring are amounts.
+    pub fn is_sound(&self) -> bool {
+        are_amounts(self.means, DERIVED_MAX)
     }
 
     /// Whether a closed incident still lies in the ring.

@@ -12,6 +12,8 @@ use super::prefetch::prefetch;
 use super::strings::Strings;
 use crate::model::{Fingerprint, InsightType, SHARDS, SeriesRef, SourceCategory};
 
+mod check;
+
 /// Stands for "no such series" in looked-up ids.
 pub const UNKNOWN: u32 = u32::MAX;
 

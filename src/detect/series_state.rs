@@ -15,6 +15,7 @@ use super::settings::{FIRST_DAY_HOURS, HISTORY_MINUTES, RECENT, Tuning, WEEK_HOU
 use super::surprise::Scene;
 pub use super::verdict::{Change, Context, EpisodeEnd, History, Judged, Phase, Verdict};
 
+mod check;
 mod decision;
 mod visits;
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::invariants::{Frame, require, within};
 use super::prefetch::prefetch_whole;
 use super::series_state::SeriesState;
 use crate::model::Minute;
@@ -89,6 +90,37 @@ impl SeriesTable {
             }
         }
         live
+    }
+
+    /// Checks a table that was read.
+    pub fn check(&self, frame: &Frame<'_>) -> Result<(), String> {
+        let lengths = [self.states.len(), self.first.len(), self.last.len()];
+        let are_whole = lengths.iter().all(|length| *length == frame.ids);
+        require(are_whole, "states", "there is one for each id")?;
+        for (id, state) in self.states.iter().enumerate() {
+            let (first, last) = (self.first[id], self.last[id]);
+            let is_live = frame.is_live(id as u32);
+            require(state.is_some() == is_live, "states", "live series have one")?;
+            let Some(state) = state else {
+                let are_none = (first, last) == (NONE, NONE);
+                require(are_none, "first", "a series without a state has no time")?;
+                continue;
+            };
+            let are_times = first <= last && last < frame.t;
+            require(
+                are_times,
+                "first",
+                "the first count is no later than the last",
+            )?;
+            within("states", state.check(frame))?;
+            within("states", state.check_visits(frame))?;
+        }
+        Ok(())
+    }
+
+    /// The state of a live series.
+    pub fn get(&self, id: u32) -> Option<&SeriesState> {
+        self.states.get(id as usize)?.as_deref()
     }
 
     pub fn memory_bytes(&self) -> usize {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::invariants::are_amounts;
 use super::prefetch::prefetch_whole;
 
 /// `N` numbers of one precision, `N <= 256`.
@@ -191,6 +192,19 @@ impl<const N: usize> Slots<N> {
     pub fn prefetch(&self) {
         if let Slots::Dense(row) = self {
             prefetch_whole(&**row);
+        }
+    }
+
+    /// Whether the pairs are in order of slot and all values are amounts up to `most`.
+    pub fn is_sound(&self, most: f64) -> bool {
+        match self {
+            Slots::Dense(row) => are_amounts(row.iter().copied(), most),
+            Slots::Sparse(pairs) => {
+                pairs.len() <= Self::SPARSE_MAX
+                    && pairs.iter().all(|pair| usize::from(pair[0]) < N)
+                    && pairs.is_sorted_by(|a, b| a[0] < b[0])
+                    && are_amounts(pairs.iter().map(value_of), most)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Layout: magic, format version (u32), logic version (u32), length of the settings text (u32),
 //! the settings text, the state in postcard's encoding, CRC-32C of all before (u32); integers
 //! little-endian. Taking a snapshot changes nothing, and a restored engine goes on to the byte.
+//! What was decoded is checked field by field (`invariants`) before anything relies on it.
 
 use thiserror::Error;
 
@@ -37,6 +38,8 @@ pub enum SnapshotError {
     Settings { saved: String, now: String },
     #[error("the snapshot cannot be decoded: {0}")]
     Malformed(String),
+    #[error("the snapshot is no state of an engine: {0}")]
+    Inconsistent(String),
 }
 
 /// What stands before the state.
@@ -121,8 +124,13 @@ impl Engine {
         let body = &bytes[HEAD_BYTES + now.len()..bytes.len() - 4];
         let decoded = postcard::from_bytes::<State>(body);
         let mut state = decoded.map_err(|error| SnapshotError::Malformed(error.to_string()))?;
+        let mut engine = Engine::new(settings);
+        state
+            .check(&engine.settings, &engine.tuning, &engine.state)
+            .map_err(SnapshotError::Inconsistent)?;
         state.rebuild();
-        Ok(Engine::with_state(settings, state))
+        engine.state = state;
+        Ok(engine)
     }
 }
 
@@ -141,3 +149,7 @@ fn settings_text(settings: &DetectSettings) -> String {
          bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max}"
     )
 }
+
+#[cfg(test)]
+#[path = "snapshot_tests.rs"]
+mod tests;

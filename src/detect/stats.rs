@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
 use super::fleet::Threshold;
+use super::invariants::require;
 use crate::model::Minute;
 
 /// Counters since the engine began; part of its state.
@@ -53,6 +54,23 @@ pub struct EngineStats {
 }
 
 impl EngineCounts {
+    /// Checks counters that were read.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let counters = [
+            self.visits,
+            self.corrections,
+            self.corrections_dropped,
+            self.corrections_dropped_count,
+            self.entries_untracked,
+            self.entries_untracked_count,
+            self.entries_capped,
+            self.values_excess,
+            self.forgotten,
+        ];
+        let can_go_on = counters.iter().all(|count| *count <= 1 << 62);
+        require(can_go_on, "all", "they are counts that can go on")
+    }
+
     pub(super) fn refuse(&mut self, count: u64) {
         self.entries_untracked += 1;
         self.entries_untracked_count += count;

@@ -7,6 +7,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 
+use super::invariants::require;
+
 /// A counted set of strings.
 #[derive(Clone, Debug, Default)]
 pub struct Strings {
@@ -85,6 +87,53 @@ impl Strings {
     /// How many strings are held.
     pub fn len(&self) -> usize {
         self.rows.len() - self.free.len()
+    }
+
+    /// How many numbers there are, free ones included.
+    pub fn rows_len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether a string with this number is held.
+    pub fn holds(&self, id: u32) -> bool {
+        let row = self.rows.get(id as usize);
+        row.is_some_and(|row| row.references > 0)
+    }
+
+    /// Checks strings that were read; `uses` says how often each number is named.
+    pub fn check(&self, uses: &[u32]) -> Result<(), String> {
+        let references = self.rows.iter().map(|row| row.references);
+        let are_equal = references.eq(uses.iter().copied());
+        require(
+            are_equal,
+            "references",
+            "each string is held as often as it is named",
+        )?;
+        let mut is_free = vec![false; self.rows.len()];
+        for id in &self.free {
+            let is_new = is_free
+                .get_mut(*id as usize)
+                .is_some_and(|slot| !std::mem::replace(slot, true));
+            require(is_new, "free", "each number is there and free once")?;
+        }
+        for (id, (row, is_free)) in self.rows.iter().zip(is_free).enumerate() {
+            let is_unused = row.references == 0;
+            require(is_free == is_unused, "free", "what nobody holds is free")?;
+            let is_empty = !is_unused || row.text.is_empty();
+            require(is_empty, "rows", "a free string has no text")?;
+            require(
+                is_unused || self.number(&row.text) == Some(id as u32),
+                "rows",
+                "no text is there twice",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn number(&self, text: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(text);
+        let is_it = |id: &u32| &*self.rows[*id as usize].text == text;
+        self.index.find(hash, is_it).copied()
     }
 
     /// Heap bytes, with 16 for each string's own allocation.

@@ -33,6 +33,24 @@ pub fn read(bytes: &[u8], at: &mut usize) -> u64 {
     }
 }
 
+/// As [`read`] for bytes that nobody vouches for: `None` where they hold no number of 64 bits.
+pub fn read_checked(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        let bits = u64::from(byte & 0x7f);
+        if bits << shift >> shift != bits {
+            return None;
+        }
+        value |= bits << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

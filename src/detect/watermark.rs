@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::invariants::{COUNT_SUM_MAX, require};
 use crate::model::{EventTime, Progress};
 
 /// Watermarks of the sources of one rates log.
@@ -39,6 +40,15 @@ impl Watermarks {
         let is_complete = (0..self.expected).all(|source| self.sources.contains_key(&source));
         let least = self.sources.values().min().filter(|_| is_complete)?;
         EventTime::from_seconds(*least)
+    }
+
+    /// Checks watermarks that were read.
+    pub fn check(&self) -> Result<(), String> {
+        let mut seconds = self.sources.values();
+        let are_times = seconds.all(|seconds| EventTime::from_seconds(*seconds).is_some());
+        require(are_times, "sources", "they are at times of this era")?;
+        let is_count = self.regressions <= COUNT_SUM_MAX;
+        require(is_count, "regressions", "it is a count that can go on")
     }
 
     /// Reports that went back in time.

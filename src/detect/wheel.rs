@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::invariants::{Frame, require};
+
 /// No due time, not in the ring, or the end of a list.
 pub const NEVER: u32 = u32::MAX;
 
@@ -88,6 +90,31 @@ impl Wheel {
             }
             id = next;
         }
+    }
+
+    /// Checks a wheel that was read.
+    pub fn check(&self, frame: &Frame<'_>) -> Result<(), String> {
+        require(
+            self.rows.len() == frame.ids,
+            "rows",
+            "there is one for each id",
+        )?;
+        let t = frame.t;
+        for (id, row) in self.rows.iter().enumerate() {
+            let is_right = if frame.is_live(id as u32) {
+                let ahead = row.armed.checked_sub(t);
+                ahead.is_some_and(|ahead| ahead < SLOTS - 1)
+                    && (row.armed..=t + 2 * frame.tuning.day).contains(&row.due)
+            } else {
+                (row.due, row.armed) == (NEVER, NEVER)
+            };
+            require(
+                is_right,
+                "rows",
+                "live series, and no others, are due within a day",
+            )?;
+        }
+        Ok(())
     }
 
     /// Builds what a snapshot leaves out.

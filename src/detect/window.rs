@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::bytes::Bytes;
 use super::varint;
 
+mod check;
+
+pub use check::BucketCounts;
+
 /// Pairs from one index entry to the next.
 const BLOCK: usize = 32;
 

@@ -1,0 +1,177 @@
+//! Snapshots that nobody took: the checksum is right, the state is not.
+
+use super::super::days::Days;
+use super::super::fleet_hours::FleetHours;
+use super::super::registry::Registry;
+use super::super::series_state::SeriesState;
+use super::super::settings::Profile;
+use super::super::watermark::Watermarks;
+use super::super::wheel::Wheel;
+use super::super::window::Window;
+use super::*;
+use crate::detect::Output;
+use crate::model::{
+    AttributionDelta, Dimension, EventTime, InsightType, Minute, Progress, Rates, RatesBuilder,
+    SeriesRef, SourceCategory, SourceState,
+};
+
+/// 2026-01-05T10:00:00Z.
+const FIRST: u32 = 29_460_600;
+
+fn settings() -> DetectSettings {
+    DetectSettings {
+        bucket_minutes: 60,
+        profile: Profile::Compat,
+        series_max: 4096,
+        ..DetectSettings::default()
+    }
+}
+
+/// One count of each named API in `minute`.
+fn rates(minute: u32, names: &[&str], count: u64) -> Rates {
+    let mut builder = RatesBuilder::default();
+    for name in names {
+        let key = SeriesRef {
+            account: "1",
+            region: "r",
+            event_source: "s",
+            event_name: name,
+            insight_type: InsightType::ApiCallRate,
+            error_code: "",
+        };
+        let key = builder.add_key(key, SourceCategory::Management);
+        let value = builder.value(["x", "y"][minute as usize / 60 % 2]);
+        let delta = AttributionDelta {
+            dimension: Dimension::UserAgent,
+            value,
+            count,
+        };
+        builder.add_entry(key, Minute(minute), count, &[delta]);
+    }
+    builder.finish(0, (0, 1))
+}
+
+/// Three days with a surge at the end, an open incident, and entries that wait.
+fn engine() -> Engine {
+    let mut engine = Engine::new(settings());
+    let mut out = Output::default();
+    for hour in 0..72 {
+        let minute = FIRST + hour * 60;
+        engine.observe(&rates(minute, &["a", "b"], 20 + u64::from(hour % 3)));
+        if hour == 70 {
+            engine.observe(&rates(minute, &["a"], 100_000));
+        }
+        engine.advance(Minute(minute + 60), &mut out);
+    }
+    assert_eq!(engine.stats().incidents_open, 1, "{:?}", out.insights);
+    engine.observe(&rates(FIRST + 72 * 60, &["a", "c"], 5));
+    engine.observe(&rates(FIRST + 60 * 60, &["b", "d"], 5));
+    engine
+}
+
+/// `engine` with its state changed by hand, as bytes with a checksum that is right.
+fn forged(change: impl FnOnce(&mut State)) -> Vec<u8> {
+    let mut engine = engine();
+    change(&mut engine.state);
+    engine.snapshot()
+}
+
+fn check(field: &str, change: impl FnOnce(&mut State)) {
+    match Engine::restore(settings(), &forged(change)) {
+        Err(SnapshotError::Inconsistent(complaint)) => {
+            assert!(complaint.starts_with(field), "{complaint}, not {field}");
+        }
+        other => panic!("{field}: {:?}", other.map(|engine| engine.stats())),
+    }
+}
+
+/// A snapshot whose parts do not belong together used to be taken on, and panicked, or hung, at
+/// the next advance. It is refused by the name of the field that is wrong.
+#[test]
+fn a_state_that_breaks_an_invariant_is_refused_by_its_field() {
+    assert!(Engine::restore(settings(), &engine().snapshot()).is_ok());
+    check("t:", |state| state.clock = None);
+    check("t:", |state| state.t = 0);
+    check("closed:", |state| state.t += 1);
+    check("closed:", |state| state.closed = None);
+    check("counts.", |state| state.counts.visits = u64::MAX);
+    check("registry.shard_max:", |state| {
+        state.registry = Registry::new(7)
+    });
+    check("registry.fingerprints:", |state| {
+        let mut text = postcard::to_allocvec(&state.registry).expect("a registry is written");
+        let fingerprint = state.registry.fingerprint(0).0;
+        let written = postcard::to_allocvec(&fingerprint).expect("a number is written");
+        let at = text
+            .windows(written.len())
+            .position(|window| window == written);
+        text[at.expect("it is in there")] ^= 1;
+        state.registry = postcard::from_bytes(&text).expect("a registry is read");
+    });
+    check("wheel.rows:", |state| state.wheel = Wheel::new());
+    check("series.states:", |state| state.series = Default::default());
+    check("series.states:", |state| state.series.forget(1));
+    check("template.now:", |state| {
+        state.template = SeriesState::silent()
+    });
+    check("days.keep:", |state| state.days = Days::new(3));
+    check("waiting.", |state| {
+        state.waiting.orphan(&[0], &state.registry);
+        let text = postcard::to_allocvec(&state.waiting).expect("entries are written");
+        // The last byte is the length of the list of free numbers.
+        let text = [&text[..text.len() - 1], &[1, 0]].concat();
+        state.waiting = postcard::from_bytes(&text).expect("entries are read");
+    });
+    check("values.references:", |state| state.values.retain(0));
+    check("values.references:", |state| state.values.release(0));
+    check("window.length:", |state| state.window = Window::new(5));
+    check("window.first:", |state| state.window.clear(5));
+    check("recent.next:", |state| state.recent.clear(0));
+    check("recent.next:", |state| state.recent = Default::default());
+    check("incidents.open:", |state| {
+        state.incidents = Default::default()
+    });
+    check("fleet.", |state| {
+        let tuning = super::super::settings::Tuning::new(&DetectSettings::default());
+        state.fleet = FleetHours::new(&DetectSettings::default(), &tuning);
+    });
+    check("fleet.shift:", |state| state.fleet.rebase(24));
+    check("watermarks.sources:", |state| {
+        let mut text = Vec::new();
+        let progress = Progress {
+            source: 0,
+            position: 0,
+            watermark: EventTime::default(),
+            state: SourceState::Active,
+        };
+        state.watermarks.report(&progress);
+        text.extend(postcard::to_allocvec(&state.watermarks).expect("they are written"));
+        // Zigzag of the only source's seconds, then no regressions: -1 is before the epoch.
+        let seconds = text.len() - 2;
+        text[seconds] = 1;
+        state.watermarks = postcard::from_bytes::<Watermarks>(&text).expect("they are read");
+    });
+}
+
+/// Any byte of a state may be anything. The outcome is an error, or an engine that goes on.
+#[test]
+fn a_state_with_any_byte_changed_is_refused_or_works() {
+    let bytes = engine().snapshot();
+    let from = HEAD_BYTES + settings_text(&settings()).len();
+    let mut refused = 0;
+    for at in from..bytes.len() - 4 {
+        let mut body = bytes[..bytes.len() - 4].to_vec();
+        body[at] ^= [1, 0x40, 0x80, 0xff][at % 4];
+        let checksum = crc32c::crc32c(&body);
+        body.extend_from_slice(&checksum.to_le_bytes());
+        let Ok(mut engine) = Engine::restore(settings(), &body) else {
+            refused += 1;
+            continue;
+        };
+        let mut out = Output::with_scores();
+        engine.observe(&rates(FIRST + 73 * 60, &["a", "b", "e"], 9));
+        engine.advance(Minute(FIRST + 75 * 60), &mut out);
+        engine.advance(Minute(FIRST + 24 * 1440), &mut out);
+    }
+    assert!(refused > 100, "many changes are noticed: {refused}");
+}
