@@ -41,6 +41,9 @@ const IMPURE: [(&str, &str); 15] = [
     ("stdin()", "take bytes"),
 ];
 
+/// Folders that are never committed, below `fuzz/`.
+const GENERATED: [&str; 4] = ["artifacts", "corpus", "coverage", "target"];
+
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const LINE_COLUMNS_MAX: usize = 100;
@@ -361,6 +364,13 @@ fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
     paths.sort();
     let mut found = Vec::new();
     for path in paths {
+        if path.is_dir()
+            && path
+                .file_name()
+                .is_some_and(|name| GENERATED.iter().any(|g| name == *g))
+        {
+            continue;
+        }
         if path.is_dir() {
             found.extend(files_below(&path, extension));
         } else if extension.is_empty() || path.extension().is_some_and(|e| e == extension) {
