@@ -321,3 +321,15 @@ proptest! {
         prop_assert_eq!(counts.records, whole.len() as u64 + counts.rejected_total());
     }
 }
+
+/// Behind the array of records, what was sound before a broken byte had gone with an earlier piece
+/// or not: the reject began elsewhere in other pieces. It begins with the broken byte.
+#[test]
+fn what_breaks_behind_the_records_is_told_the_same_in_any_pieces() {
+    let sound = format!("{{\"Records\":[{}],\"other\":[1,", record("A"));
+    let at = sound.len();
+    check(
+        &format!("{sound}\u{2}]}}\n{}\n", record("B")),
+        &["A", "B", &format!("!control_character @{at} \u{2}]}}")],
+    );
+}

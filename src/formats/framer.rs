@@ -371,7 +371,14 @@ impl Framer {
                 self.state = State::Between;
                 Step::Took(length)
             }
-            Progress::Invalid(at, fault) => self.tear(broken(fault, at, view[at]), &[], 0),
+            Progress::Invalid(at, fault) => {
+                // What stands before may have gone with an earlier piece: the broken byte is where
+                // the reject begins, however the input is cut.
+                self.offset += at as u64;
+                self.tear(broken(fault, 0, view[at]), &[], 0);
+                self.offset -= at as u64;
+                Step::Took(at)
+            }
             Progress::Open => Step::Took(view.len()),
         }
     }
