@@ -45,7 +45,7 @@ fn main() {
         let mut log = SegmentsLog::open(&path, SegmentSettings::default()).expect("a log");
         append.push(timed(|| {
             for record in (0..passes).flat_map(|_| &records) {
-                log.append(record).expect("an append");
+                log.append(record.clone()).expect("an append");
             }
             log.sync().expect("a sync");
         }));

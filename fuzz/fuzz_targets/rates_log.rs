@@ -88,7 +88,7 @@ fn check_segment(bytes: &[u8]) {
     assert_eq!((&again, cut), (&before, 0));
     let mut log = SegmentsLog::open(&directory, SETTINGS).expect("it opens");
     for count in 0..3 {
-        log.append(&LogRecord::Sources(count))
+        log.append(LogRecord::Sources(count))
             .expect("a record is appended");
     }
     drop(log);
