@@ -251,6 +251,23 @@ fn broken_envelopes_are_rejected_and_bounded() {
     check(deep, &["!envelope_too_deep"]);
 }
 
+/// A short value was granted 64 MiB for its payloads, so many short lines made a bomb.
+/// The grant grows with the length of the value.
+#[test]
+fn the_budget_of_payloads_follows_the_length_of_their_value() {
+    let best = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        let written = encoder.write_all(text.as_bytes());
+        written.expect("memory takes all");
+        BASE64_STANDARD.encode(encoder.finish().expect("memory takes all"))
+    };
+    let padded = |spaces: usize| best(&format!("{}{}", record("B"), " ".repeat(spaces)));
+    assert_eq!(summary(&decode(&padded(60_000))), ["B"]);
+    assert_eq!(summary(&decode(&padded(3 << 20))), ["!payload_too_large"]);
+    let long = json!({"Data": padded(3 << 20), "more": "x".repeat(20_000)});
+    assert_eq!(summary(&decode(&long.to_string())), ["B"]);
+}
+
 /// Decodes a record with some members replaced; `null` members are left out.
 fn with(changes: &Value) -> Decoded {
     let mut record = record("PutRole");

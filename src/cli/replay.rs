@@ -275,6 +275,10 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
     let limits = [
         ("event ids forgotten early", ingest.limits.ids_forgotten),
         ("early flushes", ingest.limits.early_flushes),
+        (
+            "rejected records counted only",
+            account.decode.rejects_not_kept,
+        ),
         ("attribution values cut", account.decode.values_cut),
         (
             "attribution counts over attribution.values_max",

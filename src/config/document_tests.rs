@@ -208,7 +208,7 @@ fn the_hash_covers_decisions_and_text_only() {
         "[counting]\nlateness = \"600s\"\n",
         "[input]\nchunk_bytes = 7\n",
         "[rates_log]\nkind = \"segments\"\npath = \"x\"\n",
-        "[limits]\nreject_bytes_max = 1\n",
+        "[limits]\nreject_bytes_max = 1\nrejects_kept_max = 1\n",
         // Counts that leave ingest early add up to the same.
         "[limits]\nopen_minutes_max = 2\npending_series_max = 1\n",
         "[limits]\npending_values_max = 1\npending_rows_max = 1\n",

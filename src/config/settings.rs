@@ -58,7 +58,7 @@ pub enum RatesLogKind {
 const OUTSIDE_HASH: [&str; 6] = [
     "input.",
     "rates_log.",
-    "limits.reject_bytes_max",
+    "limits.reject",
     "limits.pending_",
     "limits.open_minutes_max",
     "limits.rates_rows_max",
@@ -156,6 +156,7 @@ fn decode_limits(written: &WrittenSettings) -> DecodeLimits {
         nesting_max: limits.nesting_max,
         payload_bytes_max: limits.payload_bytes_max as usize,
         reject_bytes_max: limits.reject_bytes_max as usize,
+        rejects_kept_max: limits.rejects_kept_max,
     }
 }
 
@@ -265,6 +266,8 @@ fn check_limits(written: &WrittenSettings) -> Result<(), Problem> {
     let decompressed = limits.decompressed_bytes_max;
     check("decompressed_bytes_max", decompressed, 1024, 1 << 60)?;
     check("reject_bytes_max", limits.reject_bytes_max, 0, 1 << 30)?;
+    let rejects_kept = limits.rejects_kept_max.into();
+    check("rejects_kept_max", rejects_kept, 1, 1_000_000)?;
     check(
         "open_minutes_max",
         limits.open_minutes_max.into(),

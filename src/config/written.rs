@@ -152,12 +152,15 @@ pub struct WrittenLimits {
     pub value_bytes_max: u64,
     /// Levels of nesting in a record.
     pub nesting_max: u32,
-    /// Decompressed bytes of one envelope's payload.
+    /// Decompressed bytes of the payloads in one input value; of a short one less, 64 KiB and 256
+    /// times its length.
     pub payload_bytes_max: u64,
     /// Decompressed bytes of one file; the rest of the file is not read.
     pub decompressed_bytes_max: u64,
     /// Bytes kept of a rejected record.
     pub reject_bytes_max: u64,
+    /// Rejected records kept of one input value; over it they are only counted.
+    pub rejects_kept_max: u32,
     /// Event ids remembered for deduplication; over it the oldest are forgotten.
     pub dedup_entries_max: u32,
     /// Different series in minutes that are not final, by minute; over it counts go on to
@@ -239,6 +242,7 @@ impl Default for WrittenLimits {
             payload_bytes_max: 64 << 20,
             decompressed_bytes_max: 64 << 30,
             reject_bytes_max: 64 << 10,
+            rejects_kept_max: 1000,
             dedup_entries_max: 4_000_000,
             pending_series_max: 4_000_000,
             pending_values_max: 4_000_000,

@@ -1,6 +1,7 @@
 //! Where decoded records go: one call for an event, a skip or a reject, so that counts add up.
 
-use super::decoded::{DecodeLimits, Decoded, Reject, RejectReason, SkipRule};
+use super::decoded::{DecodeLimits, DecodeRoom, Decoded, Reject, RejectReason, SkipRule};
+use super::payload::PayloadBudget;
 use crate::model::EventFields;
 
 /// Why a record gave no event.
@@ -19,8 +20,12 @@ pub struct Collector<'a> {
     pub limits: &'a DecodeLimits,
     /// Where the outermost value begins.
     pub byte_offset: u64,
-    /// Decompressed envelope bytes that this outermost value may still use.
-    pub payload_budget: usize,
+    /// What the payloads of this outermost value may still come to.
+    pub payload_budget: PayloadBudget,
+    /// Rejects of this outermost value that may still be kept.
+    pub rejects_left: u32,
+    /// How much `out` should hold.
+    pub room: DecodeRoom,
 }
 
 impl Refusal {
@@ -47,15 +52,31 @@ impl Collector<'_> {
         self.out.counts.count_skip(rule);
     }
 
+    /// Begins an outermost value, or what is wrong between two.
+    pub fn begin_value(&mut self, byte_offset: u64) {
+        self.byte_offset = byte_offset;
+        self.rejects_left = self.limits.rejects_kept_max;
+    }
+
+    /// `out` holds as much as it should.
+    pub fn is_full(&self) -> bool {
+        self.out.is_full(&self.room)
+    }
+
+    /// Counts a record that could not be used, and keeps it as long as its value has room.
     pub fn reject(&mut self, refusal: Refusal, record: &[u8]) {
-        self.out.counts.count_reject(refusal.reason);
-        self.out.rejects.push(Reject {
-            reason: refusal.reason,
-            record_index: *self.records_seen,
-            byte_offset: self.byte_offset,
-            detail: refusal.detail,
-            record: record[..record.len().min(self.limits.reject_bytes_max)].to_vec(),
-        });
+        let is_kept = self.rejects_left > 0;
+        self.out.counts.count_reject(refusal.reason, is_kept);
+        if is_kept {
+            self.rejects_left -= 1;
+            self.out.push_reject(Reject {
+                reason: refusal.reason,
+                record_index: *self.records_seen,
+                byte_offset: self.byte_offset,
+                detail: refusal.detail,
+                record: record[..record.len().min(self.limits.reject_bytes_max)].to_vec(),
+            });
+        }
         *self.records_seen += 1;
     }
 }

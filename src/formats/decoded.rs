@@ -23,6 +23,18 @@ pub struct DecodeLimits {
     pub payload_bytes_max: usize,
     /// Bytes of a rejected record that are kept.
     pub reject_bytes_max: usize,
+    /// Rejected records of one input value that are kept; over it they are only counted.
+    pub rejects_kept_max: u32,
+}
+
+/// How much one [`Decoded`] should hold; the value that fills it is still taken whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeRoom {
+    pub events: usize,
+    /// Bytes of the events' text.
+    pub text_bytes: usize,
+    /// Bytes of the rejects.
+    pub reject_bytes: usize,
 }
 
 /// How the input is to be understood.
@@ -43,6 +55,8 @@ pub struct Decoded {
     pub events: EventBatch,
     pub rejects: Vec<Reject>,
     pub counts: DecodeCounts,
+    /// Bytes that `rejects` take.
+    reject_bytes: usize,
 }
 
 /// A record that could not be used.
@@ -66,6 +80,8 @@ pub struct DecodeCounts {
     pub events: u64,
     skipped: [u64; SkipRule::ALL.len()],
     rejected: [u64; RejectReason::ALL.len()],
+    /// Rejected records over [`DecodeLimits::rejects_kept_max`].
+    pub rejects_not_kept: u64,
     /// Attribution values that were cut to [`DecodeLimits::value_bytes_max`].
     pub values_cut: u64,
     /// Events whose read-only flag was derived from the event name.
@@ -155,8 +171,17 @@ impl Default for DecodeLimits {
             nesting_max: 512,
             payload_bytes_max: 64 << 20,
             reject_bytes_max: 64 << 10,
+            rejects_kept_max: 1000,
         }
     }
+}
+
+impl DecodeRoom {
+    pub const UNLIMITED: DecodeRoom = DecodeRoom {
+        events: usize::MAX,
+        text_bytes: usize::MAX,
+        reject_bytes: usize::MAX,
+    };
 }
 
 impl Decoded {
@@ -164,7 +189,20 @@ impl Decoded {
     pub fn clear(&mut self) {
         self.events.clear();
         self.rejects.clear();
+        self.reject_bytes = 0;
         self.counts = DecodeCounts::default();
+    }
+
+    /// Holds as much as `room` says, or more.
+    pub fn is_full(&self, room: &DecodeRoom) -> bool {
+        self.events.len() >= room.events
+            || self.events.text_bytes() >= room.text_bytes
+            || self.reject_bytes >= room.reject_bytes
+    }
+
+    pub(super) fn push_reject(&mut self, reject: Reject) {
+        self.reject_bytes += size_of::<Reject>() + reject.detail.len() + reject.record.len();
+        self.rejects.push(reject);
     }
 }
 
@@ -189,6 +227,7 @@ impl DecodeCounts {
     pub fn add(&mut self, other: &DecodeCounts) {
         self.records += other.records;
         self.events += other.events;
+        self.rejects_not_kept += other.rejects_not_kept;
         self.values_cut += other.values_cut;
         self.read_only_derived += other.read_only_derived;
         for (mine, theirs) in self.skipped.iter_mut().zip(other.skipped) {
@@ -211,8 +250,9 @@ impl DecodeCounts {
         self.skipped[rule as usize] += 1;
     }
 
-    pub(super) fn count_reject(&mut self, reason: RejectReason) {
+    pub(super) fn count_reject(&mut self, reason: RejectReason, is_kept: bool) {
         self.records += 1;
         self.rejected[reason as usize] += 1;
+        self.rejects_not_kept += u64::from(!is_kept);
     }
 }

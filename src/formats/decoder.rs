@@ -6,9 +6,10 @@
 use memchr::memchr;
 
 use super::collector::{Collector, Refusal};
-use super::decoded::{DecodeLimits, Decoded, Format, RejectReason};
+use super::decoded::{DecodeLimits, DecodeRoom, Decoded, Format, RejectReason};
 use super::framer::Framer;
 use super::lines::{Line, LineSplitter};
+use super::payload::PayloadBudget;
 use super::reader::Reader;
 
 /// Bytes of a piece that are joined to an open record at a time, at least.
@@ -16,17 +17,18 @@ const JOIN_BYTES: usize = 64 << 10;
 
 /// Turns the bytes of one input, in any pieces, into events.
 ///
-/// Feed at most 1 MiB at a time: envelopes may inflate a thousandfold, and a batch of events
-/// holds less than 4 GiB of text.
+/// [`Decoder::feed_some`] and [`Decoder::finish_some`] stop when there is enough, since envelopes
+/// may inflate many times; what comes out in all is the same.
 #[derive(Debug)]
 pub struct Decoder {
     framer: Framer,
     reader: Reader,
     limits: DecodeLimits,
     records_seen: u64,
-    payload_budget: usize,
     /// What earlier pieces left open.
     open: Vec<u8>,
+    /// There was enough before all that could be taken of `open` was.
+    is_behind: bool,
     /// Set when records are lines of text.
     lines: Option<LineSplitter>,
 }
@@ -41,55 +43,84 @@ impl Decoder {
             lines: is_line_based.then(LineSplitter::default),
             framer: Framer::new(&limits),
             reader: Reader::new(format),
-            payload_budget: limits.payload_bytes_max,
             limits,
             records_seen: 0,
             open: Vec::new(),
+            is_behind: false,
         }
     }
 
     /// Takes in the next bytes of the (decompressed) input.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Decoded) {
+        let taken = self.feed_some(bytes, &DecodeRoom::UNLIMITED, out);
+        assert_eq!(taken, bytes.len(), "there is never enough");
+    }
+
+    /// As [`Self::feed`], up to the value that fills `room`; returns how many bytes were taken in.
+    /// What was not comes again, first of what follows.
+    pub fn feed_some(&mut self, bytes: &[u8], room: &DecodeRoom, out: &mut Decoded) -> usize {
         if let Some(mut lines) = self.lines.take() {
             let bytes_max = self.limits.record_bytes_max;
             lines.feed(bytes, bytes_max, |line| self.take_line(line, out));
             self.lines = Some(lines);
-            return;
+            return bytes.len();
         }
         let mut rest = bytes;
         let mut open = std::mem::take(&mut self.open);
-        while !open.is_empty() && !rest.is_empty() {
+        if self.is_behind {
+            let taken = self.drain(&open, false, room, out);
+            open.drain(..taken);
+        }
+        while !open.is_empty() && !rest.is_empty() && !self.is_behind {
             let joined_max = rest.len().min(open.len().max(JOIN_BYTES));
             let joined = memchr(b'\n', &rest[..joined_max]).map_or(joined_max, |at| at + 1);
             open.extend_from_slice(&rest[..joined]);
-            let taken = self.drain(&open, false, out);
+            let taken = self.drain(&open, false, room, out);
             let left = open.len() - taken;
             if left <= joined {
                 // What is left all comes from this piece: go on in the piece itself.
                 rest = &rest[joined - left..];
                 open.clear();
+                self.is_behind = false;
+                if out.is_full(room) {
+                    break;
+                }
             } else {
                 rest = &rest[joined..];
                 open.drain(..taken);
             }
         }
-        if open.is_empty() {
-            let taken = self.drain(rest, false, out);
-            open.extend_from_slice(&rest[taken..]);
+        if open.is_empty() && !out.is_full(room) {
+            let taken = self.drain(rest, false, room, out);
+            rest = &rest[taken..];
+            if !std::mem::take(&mut self.is_behind) {
+                open.extend_from_slice(rest);
+                rest = &[];
+            }
         }
         self.open = open;
+        bytes.len() - rest.len()
     }
 
     /// Ends the input; what is cut off is rejected.
     pub fn finish(&mut self, out: &mut Decoded) {
+        let is_done = self.finish_some(&DecodeRoom::UNLIMITED, out);
+        assert!(is_done, "there is never enough");
+    }
+
+    /// As [`Self::finish`], up to the value that fills `room`; whether that was all.
+    pub fn finish_some(&mut self, room: &DecodeRoom, out: &mut Decoded) -> bool {
         if let Some(mut lines) = self.lines.take() {
             let bytes_max = self.limits.record_bytes_max;
             lines.finish(bytes_max, |line| self.take_line(line, out));
             self.lines = Some(lines);
-            return;
+            return true;
         }
-        let open = std::mem::take(&mut self.open);
-        self.drain(&open, true, out);
+        let mut open = std::mem::take(&mut self.open);
+        let taken = self.drain(&open, true, room, out);
+        open.drain(..taken);
+        self.open = open;
+        self.open.is_empty()
     }
 
     fn take_line(&mut self, line: Line<'_>, out: &mut Decoded) {
@@ -99,7 +130,9 @@ impl Decoder {
             records_seen: &mut self.records_seen,
             limits: &self.limits,
             byte_offset: offset,
-            payload_budget: 0,
+            payload_budget: PayloadBudget::default(),
+            rejects_left: self.limits.rejects_kept_max,
+            room: DecodeRoom::UNLIMITED,
         };
         match line {
             Line::Whole { bytes, .. } if bytes.trim_ascii().is_empty() => {}
@@ -112,18 +145,21 @@ impl Decoder {
         }
     }
 
-    fn drain(&mut self, view: &[u8], is_end: bool, out: &mut Decoded) -> usize {
+    /// Takes what can be taken of `view`; notes whether it stopped because there is enough.
+    fn drain(&mut self, view: &[u8], is_end: bool, room: &DecodeRoom, out: &mut Decoded) -> usize {
         let mut collector = Collector {
             out,
             records_seen: &mut self.records_seen,
             limits: &self.limits,
             byte_offset: 0,
-            payload_budget: self.payload_budget,
+            payload_budget: PayloadBudget::default(),
+            rejects_left: 0,
+            room: *room,
         };
         let taken = self
             .framer
             .drain(view, is_end, &mut self.reader, &mut collector);
-        self.payload_budget = collector.payload_budget;
+        self.is_behind = taken < view.len() && collector.is_full();
         taken
     }
 }

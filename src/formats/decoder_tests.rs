@@ -209,6 +209,68 @@ fn limits_hold_and_the_rest_is_read() {
     check(format!("{{\"a\":\"{}", "x".repeat(5000)), "record_too_long");
 }
 
+/// Decodes in slices, each piece up to the value that fills `room`.
+fn decode_in_rooms(room: &DecodeRoom, slice: usize, bytes: &[u8]) -> Decoded {
+    let mut decoder = Decoder::new(Format::Auto, DecodeLimits::default());
+    let (mut all, mut at, mut is_done) = (Decoded::default(), 0, false);
+    while !is_done {
+        let mut piece = Decoded::default();
+        while at < bytes.len() && !piece.is_full(room) {
+            let end = bytes.len().min(at + slice);
+            at += decoder.feed_some(&bytes[at..end], room, &mut piece);
+        }
+        if at == bytes.len() {
+            is_done = decoder.finish_some(room, &mut piece);
+        }
+        all.counts.add(&piece.counts);
+        all.rejects.append(&mut piece.rejects);
+        let events = piece.events.iter();
+        events.for_each(|event| event.with_fields(|fields| all.events.push(fields)));
+    }
+    all
+}
+
+/// A piece ended by its size only behind a whole slice, and one slice can hold many bombs.
+/// Whatever room the pieces have, what comes out in all is the same.
+#[test]
+fn pieces_that_end_early_add_up_to_the_same() {
+    let (a, b) = (record("A"), record("B"));
+    let input = format!(
+        "{a}\n{{\"x\":1,\"Records\":[{a},1,{b}]}}\n{{\"broken\":\n{b}{b}\neyJhIjoxfQ==\n\
+         [{a},{{\"x\":}},{b}]\nnothing\n{{\"Records\":[{a},\n{{\"open\":\n{b}\n{a}\n1"
+    );
+    let whole = decode_with(&DecodeLimits::default(), &[input.as_bytes()]);
+    assert!(whole.counts.events > 8 && whole.counts.rejected_total() > 4);
+    let rooms = [(1, usize::MAX, usize::MAX), (3, usize::MAX, usize::MAX)];
+    let by_bytes = [(usize::MAX, 10, usize::MAX), (usize::MAX, usize::MAX, 1)];
+    for (events, text_bytes, reject_bytes) in rooms.into_iter().chain(by_bytes) {
+        let room = DecodeRoom {
+            events,
+            text_bytes,
+            reject_bytes,
+        };
+        for slice in [1, 7, 100, 1 << 20] {
+            same(&whole, &decode_in_rooms(&room, slice, input.as_bytes()));
+        }
+    }
+}
+
+/// A line of 81 KB gave 31 million rejects, all of them held at once.
+/// The first of each value are kept, and every one is counted.
+#[test]
+fn rejects_over_the_limit_of_a_value_are_counted_only() {
+    let limits = DecodeLimits {
+        rejects_kept_max: 3,
+        ..DecodeLimits::default()
+    };
+    let input = "{\"x\":1,\"Records\":[1,2,3,4,5]}\n{\"x\":2,\"Records\":[6,7]}\n[8,9,10,11]\n";
+    let out = decode_limited(&limits, input.as_bytes());
+    assert_eq!((out.counts.records, out.counts.rejected_total()), (11, 11));
+    assert_eq!(out.counts.rejects_not_kept, 2);
+    let kept: Vec<_> = out.rejects.iter().map(|r| r.record_index).collect();
+    assert_eq!(kept, [0, 1, 2, 5, 6, 7, 8, 9, 10]);
+}
+
 #[test]
 fn ten_thousand_levels_are_one_reject() {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));

@@ -12,6 +12,7 @@ use memchr::memchr;
 use super::collector::{Collector, Refusal};
 use super::decoded::{DecodeLimits, RejectReason};
 use super::json::{Fault, Grammar, Progress, Stop};
+use super::payload::PayloadBudget;
 use super::reader::Reader;
 use super::restart::{Head, Restart, Search, first_key, head, last_solid};
 
@@ -113,7 +114,8 @@ impl Framer {
     }
 
     /// Takes what can be taken of `view`, which continues what was not taken before; returns how
-    /// many bytes are done with. With `is_end` everything is taken.
+    /// many bytes are done with. With `is_end` everything is taken. A whole input stops when
+    /// there is enough, and goes on with the same view from there.
     pub fn drain(
         &mut self,
         view: &[u8],
@@ -121,14 +123,15 @@ impl Framer {
         reader: &mut Reader,
         to: &mut Collector<'_>,
     ) -> usize {
-        let mut at = 0;
-        loop {
+        let (mut at, mut is_full) = (0, false);
+        while at < view.len() {
             let rest = &view[at..];
-            if rest.is_empty() {
-                break;
-            }
             if !self.is_payload {
-                to.byte_offset = self.offset;
+                is_full = to.is_full();
+                if is_full {
+                    break;
+                }
+                to.begin_value(self.offset);
             }
             match self.step(rest, is_end, reader, to) {
                 Step::More => break,
@@ -138,7 +141,7 @@ impl Framer {
                 }
             }
         }
-        if is_end {
+        if is_end && !is_full {
             assert_eq!(at, view.len(), "the end of input leaves nothing open");
             self.end(to);
         }
@@ -190,15 +193,15 @@ impl Framer {
                     self.open(Container::Member);
                     Step::Took(length)
                 }
-                _ => self.begin_value(to),
+                _ => self.begin_value(),
             },
             b'[' if self.containers.len() < CONTAINERS_MAX => {
                 self.open(Container::Array);
                 Step::Took(1)
             }
-            b'[' | b'"' => self.begin_value(to),
+            b'[' | b'"' => self.begin_value(),
             b']' | b'}' => self.close(view[0]),
-            _ if !self.containers.is_empty() => self.begin_value(to),
+            _ if !self.containers.is_empty() => self.begin_value(),
             _ => self.text_line(view, is_end, reader, to),
         }
     }
@@ -214,16 +217,13 @@ impl Framer {
         self.containers.push(container);
     }
 
-    fn begin_value(&mut self, to: &mut Collector<'_>) -> Step {
+    fn begin_value(&mut self) -> Step {
         self.grammar.restart();
         self.checked = 0;
         self.is_refused = false;
         self.retry_at = 0;
         self.looked_at = 0;
         self.is_restarted = false;
-        if !self.is_payload {
-            to.payload_budget = to.limits.payload_bytes_max;
-        }
         self.state = State::Value;
         Step::Took(0)
     }
@@ -276,27 +276,33 @@ impl Framer {
         if !reader.is_payload_text(view) {
             return self.tear(unreadable(view[0]), &[], 0);
         }
-        if !self.is_payload {
-            to.payload_budget = to.limits.payload_bytes_max;
-        }
         let bytes_max = to.limits.record_bytes_max;
         let window = &view[..view.len().min(bytes_max)];
         match memchr(b'\n', &window[self.looked_at.min(window.len())..]) {
             Some(length) => {
                 let length = self.looked_at + length;
                 self.looked_at = 0;
-                reader.take_payload_text(&view[..length], to);
-                Step::Took(length)
+                self.take_text(&view[..length], reader, to)
             }
             None if window.len() == bytes_max => self.tear(too_long(bytes_max), &[], 0),
-            None if is_end => {
-                reader.take_payload_text(view, to);
-                Step::Took(view.len())
-            }
+            None if is_end => self.take_text(view, reader, to),
             None => {
                 self.looked_at = window.len();
                 Step::More
             }
+        }
+    }
+
+    fn take_text(&self, text: &[u8], reader: &mut Reader, to: &mut Collector<'_>) -> Step {
+        self.grant(text, to);
+        reader.take_payload_text(text, to);
+        Step::Took(text.len())
+    }
+
+    /// What the payloads of an outermost value may come to depends on its own length.
+    fn grant(&self, value: &[u8], to: &mut Collector<'_>) {
+        if !self.is_payload {
+            to.payload_budget = PayloadBudget::of(value.len(), to.limits);
         }
     }
 
@@ -359,6 +365,7 @@ impl Framer {
     }
 
     fn take_checked(&mut self, value: &[u8], reader: &mut Reader, to: &mut Collector<'_>) -> Step {
+        self.grant(value, to);
         reader.take_checked(value, to);
         self.looked_at = 0;
         self.state = State::Between;
@@ -436,7 +443,7 @@ impl Framer {
     fn end_torn(&mut self, to: &mut Collector<'_>) {
         if let State::Torn(torn) = std::mem::take(&mut self.state) {
             if !self.is_payload {
-                to.byte_offset = torn.byte_offset;
+                to.begin_value(torn.byte_offset);
             }
             let is_in_array = !self.containers.is_empty();
             let is_padding = |byte: &u8| {
@@ -457,7 +464,7 @@ impl Framer {
             self.end_torn(to);
         }
         if !self.is_payload {
-            to.byte_offset = self.offset;
+            to.begin_value(self.offset);
         }
         let is_tail = matches!(self.state, State::Tail);
         if (is_tail || !self.containers.is_empty()) && !self.is_torn {

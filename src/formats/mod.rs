@@ -25,7 +25,9 @@ mod restart;
 mod scores_csv;
 mod sentence;
 
-pub use decoded::{DecodeCounts, DecodeLimits, Decoded, Format, Reject, RejectReason, SkipRule};
+pub use decoded::{
+    DecodeCounts, DecodeLimits, DecodeRoom, Decoded, Format, Reject, RejectReason, SkipRule,
+};
 pub use decoder::Decoder;
 pub use insight_record::InsightRecord;
 pub use insight_writer::{RecordContext, write_insight};

@@ -19,13 +19,39 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
+/// What the payloads of any value may come to, however short it is.
+const GRANT_BYTES_MIN: usize = 64 << 10;
+/// Bytes that each byte of a value may inflate to beyond that. Logs in gzip in base64 come to a
+/// tenth of it, bombs to three times as much in each envelope.
+const GRANT_RATIO: usize = 256;
+
+/// Decompressed bytes that the payloads of one outermost value may come to together: what a file
+/// makes of itself is then bounded by its length, not by its number of values.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PayloadBudget {
+    granted: usize,
+    left: usize,
+}
+
+impl PayloadBudget {
+    /// The budget of an outermost value of so many bytes.
+    pub fn of(value_bytes: usize, limits: &DecodeLimits) -> Self {
+        let by_length = GRANT_BYTES_MIN.saturating_add(value_bytes.saturating_mul(GRANT_RATIO));
+        let granted = limits.payload_bytes_max.min(by_length);
+        PayloadBudget {
+            granted,
+            left: granted,
+        }
+    }
+}
+
 /// Whether `text` begins as base64 of gzip (`H4sI`) or of a JSON object (`eyJ`) does.
 pub fn is_base64_like(text: &[u8]) -> bool {
     text.starts_with(b"H4sI") || text.starts_with(b"eyJ")
 }
 
 /// Decodes base64 and, when gzip is inside, inflates it; takes what it yields off `budget`.
-pub fn open(text: &[u8], limits: &DecodeLimits, budget: &mut usize) -> Result<Vec<u8>, Refusal> {
+pub fn open(text: &[u8], budget: &mut PayloadBudget) -> Result<Vec<u8>, Refusal> {
     let invalid = |what: String| Refusal::new(RejectReason::InvalidPayload, what);
     let bytes = BASE64
         .decode(text)
@@ -34,16 +60,17 @@ pub fn open(text: &[u8], limits: &DecodeLimits, budget: &mut usize) -> Result<Ve
         return Ok(bytes);
     }
     let mut inside = Vec::new();
-    let mut inflate = MultiGzDecoder::new(bytes.as_slice()).take(*budget as u64 + 1);
+    let mut inflate = MultiGzDecoder::new(bytes.as_slice()).take(budget.left as u64 + 1);
     inflate
         .read_to_end(&mut inside)
         .map_err(|error| invalid(format!("damaged gzip: {error}")))?;
-    if inside.len() > *budget {
+    if inside.len() > budget.left {
+        let granted = budget.granted;
         return Err(Refusal::new(
             RejectReason::PayloadTooLarge,
-            format!("inflates to more than {} bytes", limits.payload_bytes_max),
+            format!("the payloads of this value inflate to more than {granted} bytes"),
         ));
     }
-    *budget -= inside.len();
+    budget.left -= inside.len();
     Ok(inside)
 }

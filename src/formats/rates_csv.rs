@@ -179,7 +179,7 @@ impl RatesCsvDecoder {
         record: &[u8],
         out: &mut RateRows,
     ) {
-        out.counts.count_reject(reason);
+        out.counts.count_reject(reason, true);
         out.rejects.push(Reject {
             reason,
             record_index: self.records_seen,

@@ -164,7 +164,7 @@ impl Reader {
 
     /// Takes a text that is base64, perhaps of gzip, and what is inside.
     pub fn take_payload_text(&mut self, text: &[u8], to: &mut Collector<'_>) {
-        match payload::open(text.trim_ascii(), to.limits, &mut to.payload_budget) {
+        match payload::open(text.trim_ascii(), &mut to.payload_budget) {
             Ok(inside) => self.take_inside(&inside, text, to),
             Err(refusal) => to.reject(refusal, text),
         }

@@ -97,8 +97,9 @@ struct Row {
 }
 
 impl EventBatch {
-    /// Text bytes after which a batch counts as full; spans address four times as much.
-    pub const TEXT_FULL: usize = 1 << 30;
+    /// Text bytes from which a batch counts as full. One value of the input may come on top of
+    /// that; spans address 256 times as much.
+    pub const TEXT_FULL: usize = 16 << 20;
 
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -108,6 +109,18 @@ impl EventBatch {
         self.rows.is_empty()
     }
 
+    /// Bytes of text of all events.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Heap bytes, those not in use included.
+    pub fn memory_bytes(&self) -> usize {
+        self.text.capacity()
+            + self.rows.capacity() * size_of::<Row>()
+            + self.resources.capacity() * size_of::<(Span, Span)>()
+    }
+
     /// Empties the batch and keeps its memory.
     pub fn clear(&mut self) {
         self.text.clear();
@@ -115,7 +128,7 @@ impl EventBatch {
         self.resources.clear();
     }
 
-    /// Appends one event. The caller starts a new batch before [`Self::TEXT_FULL`].
+    /// Appends one event. The caller starts a new batch at [`Self::TEXT_FULL`].
     pub fn push(&mut self, event: &EventFields<'_>) {
         let resources_start = self.resources.len() as u32;
         for (arn, kind) in event.resources {

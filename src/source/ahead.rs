@@ -1,8 +1,8 @@
 //! The threads that decode ahead.
 //!
 //! A task is a reader and a number of pieces; the thread that gets it sends the pieces as they
-//! come and then the reader itself. Tasks are finite and wait for nobody, so the pool cannot
-//! stand still while somebody waits for it.
+//! come, none behind a full one, and then the reader itself. Tasks are finite and wait for nobody,
+//! so the pool cannot stand still while somebody waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -124,13 +124,16 @@ fn run(mut task: Task) {
     for _ in 0..task.pieces {
         let spare = task.spare.pop().unwrap_or_default();
         let piece = task.reader.next_piece(task.chunk_bytes, spare);
-        let is_last = piece.is_last;
+        let (is_last, is_full) = (piece.is_last, piece.is_full);
         if task.out.send(Message::Piece(Box::new(piece))).is_err() {
             return;
         }
         if is_last {
             let _ = task.out.send(Message::Over);
             return;
+        }
+        if is_full {
+            break;
         }
     }
     let _ = task.out.send(Message::Reader(task.reader));

@@ -1,19 +1,23 @@
 //! One input as decoded pieces: bytes in chunks, events and rejects out.
 //!
-//! A piece is a bounded amount of events, whatever the file holds. Where pieces are cut means
-//! nothing: the decoder gives the same events for any cuts.
+//! A piece is a bounded amount of events and rejects, whatever the file holds. Where pieces are
+//! cut means nothing: the decoder gives the same events for any cuts.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::{FileBytes, FileLoss, InputFile};
-use crate::formats::{DecodeLimits, Decoded, Decoder, Format};
+use crate::formats::{DecodeLimits, DecodeRoom, Decoded, Decoder, Format};
 use crate::model::{EventBatch, EventTime};
 
-/// Bytes given to the decoder at a time; bounds what one call can add to a piece.
+/// Bytes of lines given to the decoder at a time; bounds what one call can add to a piece.
 const SLICE_BYTES: usize = 256 << 10;
-/// Events after which a piece ends even if its chunk is not used up.
-const PIECE_EVENTS: usize = 1 << 18;
+/// What ends a piece even if its chunk is not used up.
+const PIECE_ROOM: DecodeRoom = DecodeRoom {
+    events: 1 << 16,
+    text_bytes: EventBatch::TEXT_FULL,
+    reject_bytes: 16 << 20,
+};
 
 /// How files are to be read.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub struct Piece {
     pub after_until: u64,
     /// The file broke, here.
     pub loss: Option<FileLoss>,
+    /// It ended early because it holds so much.
+    pub is_full: bool,
     /// No piece follows.
     pub is_last: bool,
 }
@@ -101,20 +107,20 @@ impl FileReader {
         let mut piece = Piece::default();
         piece.decoded.events = spare;
         piece.decoded.clear();
-        if self.used == self.chunk.len() {
+        if self.used == self.chunk.len() && !self.is_at_end {
             self.refill(chunk_bytes);
             piece.bytes = self.chunk.len() as u64;
         }
-        while self.used < self.chunk.len() && piece.decoded.events.len() < PIECE_EVENTS {
+        let decoded = &mut piece.decoded;
+        while self.used < self.chunk.len() && !decoded.is_full(&PIECE_ROOM) {
             let end = self.chunk.len().min(self.used + SLICE_BYTES);
             let slice = &self.chunk[self.used..end];
-            self.decoder.feed(slice, &mut piece.decoded);
-            self.used = end;
+            self.used += self.decoder.feed_some(slice, &PIECE_ROOM, decoded);
         }
         if self.used == self.chunk.len() && self.is_at_end {
-            self.decoder.finish(&mut piece.decoded);
-            piece.is_last = true;
+            piece.is_last = self.decoder.finish_some(&PIECE_ROOM, decoded);
         }
+        piece.is_full = decoded.is_full(&PIECE_ROOM);
         self.records += piece.decoded.counts.records;
         if piece.is_last {
             piece.loss = self.problem.take().map(|problem| FileLoss {
@@ -163,5 +169,48 @@ impl FileReader {
             }
         }
         piece.decoded.events = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+
+    use super::*;
+
+    /// A piece took all payloads of a slice at once: gigabytes of events from a small file.
+    /// It ends with the value that fills it, and the pieces add up to the file.
+    #[test]
+    fn a_piece_ends_with_the_value_that_fills_it() {
+        let record = r#"{"eventVersion":"1.08","eventTime":"2024-01-01T00:00:00Z","eventSource":"s",
+            "eventName":"n"}"#;
+        let records = record.repeat(70_000);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut encoder, records.as_bytes()).unwrap();
+        let line = BASE64_STANDARD.encode(encoder.finish().unwrap()) + "\n";
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in.json");
+        std::fs::write(&path, line.repeat(3)).unwrap();
+        let plan = ReadPlan {
+            format: Format::Auto,
+            limits: DecodeLimits::default(),
+            decompressed_bytes_max: 0,
+            since: None,
+            until: None,
+            bytes_read: Arc::default(),
+        };
+        let mut reader = FileReader::new(InputFile::File(path), Arc::new(plan));
+        let mut events = Vec::new();
+        loop {
+            let piece = reader.next_piece(64 << 20, EventBatch::default());
+            events.push(piece.decoded.events.len());
+            assert_eq!(piece.decoded.counts.rejected_total(), 0);
+            if piece.is_last {
+                break;
+            }
+        }
+        events.retain(|events| *events > 0);
+        assert_eq!(events, [70_000; 3]);
     }
 }

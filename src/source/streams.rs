@@ -23,6 +23,8 @@ const FIRST_PIECES_BYTES: usize = 256 << 20;
 const CHUNK_BYTES_MIN: usize = 4 << 10;
 /// Pieces decoded ahead of the reader, over all streams.
 const PIECES_AHEAD: usize = 8;
+/// A used batch that takes more is not kept for another use.
+const SPARE_BYTES_MAX: usize = 4 << 20;
 
 /// How long to wait for a thread before looking whether to stop.
 const STOP_CHECK: Duration = Duration::from_millis(50);
@@ -108,7 +110,8 @@ impl Streams {
 
     /// Takes back a used batch for its memory.
     pub fn recycle(&mut self, batch: EventBatch) {
-        if self.spare.len() < 2 * PIECES_AHEAD {
+        let is_small = batch.memory_bytes() <= SPARE_BYTES_MAX;
+        if is_small && self.spare.len() < 2 * PIECES_AHEAD {
             self.spare.push(batch);
         }
     }
@@ -178,7 +181,8 @@ impl Streams {
         }
         for begun in &mut this.begun {
             begun.take_in();
-            if begun.ready.len() > burst / 2 || !pool.has_room() {
+            let has_much = begun.ready.len() > burst / 2 || begun.ready.iter().any(|p| p.is_full);
+            if has_much || !pool.has_room() {
                 continue;
             }
             if let Place::Here(_) = begun.place

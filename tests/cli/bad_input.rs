@@ -163,6 +163,20 @@ fn a_bomb_ends_at_the_bound_and_is_named() {
     assert_eq!(traffic::edges(&run.out), traffic::edges(&straight()));
 }
 
+/// One short line with millions of bad records inside filled the memory with rejects.
+/// All are counted, the first are kept.
+#[test]
+fn a_line_of_many_bad_records_keeps_the_first() {
+    let line = format!("{{\"x\":1,\"Records\":[1{}]}}\n", ",1".repeat(4999));
+    let place = Place::with(&[("in.json", line.as_bytes())]);
+    let run = place.run(&["replay", "in.json", "--rejects", "rejects"]);
+    let sums = "records    5000 = 0 counted + 0 skipped by rule + 5000 rejected";
+    run.check(0, &[sums, "4000 rejected records counted only"]);
+    assert_eq!(place.read("rejects").lines().count(), 1000);
+    let strict = place.run(&["replay", "in.json", "--max-rejects", "4999"]);
+    strict.check(5, &[]);
+}
+
 #[test]
 fn missing_files_are_named_and_the_rest_is_read() {
     let place = Place::with(&[("good.json", &ndjson(&records()))]);
