@@ -115,7 +115,7 @@ pub struct WrittenOutput {
 pub struct WrittenInput {
     /// Decompressed bytes decoded in one go; changes speed and memory, never the output.
     pub chunk_bytes: u32,
-    /// Files held open at once; others are closed and reopened on their turn.
+    /// Files held open at once; others are closed, and go on where they were on their turn.
     pub open_files_max: u32,
 }
 
@@ -217,7 +217,7 @@ impl Default for WrittenInput {
     fn default() -> Self {
         WrittenInput {
             chunk_bytes: 128 << 10,
-            open_files_max: 200,
+            open_files_max: 500,
         }
     }
 }

@@ -7,10 +7,11 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::PackedBytes;
 use super::gzip::GzipReader;
 
-/// Compressed bytes are read in pieces of this size.
-const COMPRESSED_BUFFER_BYTES: usize = 64 << 10;
+/// First bytes that tell a form.
+const MAGIC_BYTES: usize = 16;
 
 /// Largest block of the zstd format.
 const ZSTD_BLOCK_BYTES: usize = 128 << 10;
@@ -39,14 +40,12 @@ pub struct ContentReader {
     bytes_max: u64,
 }
 
-type Source = BufReader<Box<dyn Read + Send>>;
-
 enum Packed {
-    Plain(Source),
-    Gzip(Box<GzipReader<Source>>),
+    Plain(PackedBytes),
+    Gzip(Box<GzipReader<PackedBytes>>),
     /// Read block by block, whatever the caller's buffer: an error loses what one read of the
     /// decoder had before it, and that must not depend on the caller.
-    Zstd(BufReader<zstd::stream::read::Decoder<'static, Source>>),
+    Zstd(BufReader<zstd::stream::read::Decoder<'static, PackedBytes>>),
 }
 
 /// First bytes of forms that are named instead of being read as text.
@@ -78,10 +77,10 @@ impl fmt::Display for OpenError {
 
 /// Looks at the first bytes of `source` and reads it as what it is.
 pub fn open_by_content(
-    source: Box<dyn Read + Send>,
+    mut source: PackedBytes,
     bytes_max: u64,
 ) -> Result<ContentReader, OpenError> {
-    let (head, source) = peek(source).map_err(OpenError::Io)?;
+    let head = source.head(MAGIC_BYTES).map_err(OpenError::Io)?.to_vec();
     let unsupported = UNSUPPORTED
         .iter()
         .find(|(magic, _)| head.starts_with(magic));
@@ -106,25 +105,6 @@ pub fn open_by_content(
         bytes: 0,
         bytes_max,
     })
-}
-
-/// The first bytes, and a reader that begins with them. Short reads (pipes) are repeated.
-fn peek(mut source: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Source)> {
-    let mut head = Vec::with_capacity(16);
-    let mut piece = [0; 16];
-    while head.len() < 16 {
-        let want = 16 - head.len();
-        match source.read(&mut piece[..want]) {
-            Ok(0) => break,
-            Ok(read) => head.extend_from_slice(&piece[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let whole: Box<dyn Read + Send> = Box::new(io::Cursor::new(head.clone()).chain(source));
-    let mut source = BufReader::with_capacity(COMPRESSED_BUFFER_BYTES, whole);
-    source.fill_buf()?;
-    Ok((head, source))
 }
 
 impl ContentReader {
@@ -162,6 +142,23 @@ impl ContentReader {
         self.bytes
     }
 
+    /// Gives the file's handle back until the next chunk; the state of the decoder stays.
+    pub fn put_away(&mut self) {
+        match &mut self.inner {
+            Packed::Plain(source) => source.put_away(),
+            Packed::Gzip(decoder) => decoder.source_mut().put_away(),
+            Packed::Zstd(blocks) => blocks.get_mut().get_mut().put_away(),
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        match &self.inner {
+            Packed::Plain(source) => source.is_open(),
+            Packed::Gzip(decoder) => decoder.source().is_open(),
+            Packed::Zstd(blocks) => blocks.get_ref().get_ref().is_open(),
+        }
+    }
+
     fn read_some(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.inner {
             Packed::Plain(source) => source.read(out)?,
@@ -194,6 +191,7 @@ impl ContentReader {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::Arc;
 
     use flate2::Compression as Level;
     use flate2::write::GzEncoder;
@@ -206,11 +204,15 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn source(packed: &[u8]) -> PackedBytes {
+        let bytes = io::Cursor::new(packed.to_vec());
+        PackedBytes::of_live(Box::new(bytes), Arc::default())
+    }
+
     /// Reads `packed` in chunks of every small size and checks what comes out.
     fn check(packed: &[u8], bytes_max: u64, expected: &[u8], error: Option<&str>) {
         for want in [1, 2, 3, 7, 1000] {
-            let source: Box<dyn Read + Send> = Box::new(io::Cursor::new(packed.to_vec()));
-            let mut reader = open_by_content(source, bytes_max).unwrap();
+            let mut reader = open_by_content(source(packed), bytes_max).unwrap();
             let mut out = Vec::new();
             let found = loop {
                 match reader.read_chunk(want, want == 2, &mut out) {
@@ -280,8 +282,9 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused_by_name() {
-        let source: Box<dyn Read + Send> = Box::new(io::Cursor::new(b"PAR1....".to_vec()));
-        let error = open_by_content(source, 0).map(|_| ()).unwrap_err();
+        let error = open_by_content(source(b"PAR1...."), 0)
+            .map(|_| ())
+            .unwrap_err();
         assert!(error.to_string().contains("Parquet"), "{error}");
     }
 }

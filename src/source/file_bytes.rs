@@ -1,15 +1,15 @@
 //! The decompressed bytes of one input, chunk by chunk, with what was lost if it breaks.
 //!
 //! A file can be closed between chunks and goes on where it was, so that thousands of files can
-//! take turns without holding a handle each.
+//! take turns without holding a handle each. A packed one keeps its decoder's state meanwhile:
+//! starting over would read and unpack all before it again on every turn.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use super::{ContentReader, InputFile, OpenError, open_by_content};
+use super::{ContentReader, InputFile, PackedBytes, open_by_content};
 
 /// A file that gave nothing, or less than it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,20 +34,6 @@ pub struct FileBytes {
     is_over: bool,
     /// Bytes read from disk over all files, for progress.
     bytes_read: Arc<AtomicU64>,
-}
-
-/// Counts what passes.
-struct Counting<R> {
-    inner: R,
-    bytes_read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counting<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(out)?;
-        self.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
 }
 
 impl fmt::Display for FileLoss {
@@ -94,7 +80,7 @@ impl FileBytes {
     }
 
     pub fn is_open(&self) -> bool {
-        self.content.is_some()
+        self.content.as_ref().is_some_and(ContentReader::is_open)
     }
 
     pub fn is_live(&self) -> bool {
@@ -122,18 +108,27 @@ impl FileBytes {
 
     /// Closes the file until the next chunk is asked for; pipes stay open.
     pub fn close_for_now(&mut self) {
-        if !self.is_live {
-            self.content = None;
+        if let Some(content) = &mut self.content
+            && !self.is_live
+        {
+            content.put_away();
         }
     }
 
     fn try_read(&mut self, want: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        if self.content.is_none() {
-            let mut content = self.open().map_err(|error| error.to_string())?;
-            skip(&mut content, self.bytes).map_err(|error| error.to_string())?;
-            self.content = Some(content);
-        }
-        let content = self.content.as_mut().expect("it was just opened");
+        let content = match &mut self.content {
+            Some(content) => content,
+            None => {
+                let bytes_read = Arc::clone(&self.bytes_read);
+                let source = match &self.file {
+                    InputFile::File(path) => PackedBytes::of_file(path.clone(), bytes_read),
+                    InputFile::Stdin => PackedBytes::of_live(Box::new(io::stdin()), bytes_read),
+                };
+                let content = open_by_content(source, self.bytes_max);
+                let content = content.map_err(|error| error.to_string())?;
+                self.content.insert(content)
+            }
+        };
         let before = out.len();
         let result = content.read_chunk(want, self.is_live, out);
         let read = out.len() - before;
@@ -141,61 +136,57 @@ impl FileBytes {
         self.is_over = read == 0 || (read < want && !self.is_live);
         result.map(|_| ()).map_err(|error| error.to_string())
     }
-
-    fn open(&self) -> Result<ContentReader, OpenError> {
-        let source: Box<dyn Read + Send> = match &self.file {
-            InputFile::Stdin => Box::new(io::stdin()),
-            InputFile::File(path) => Box::new(File::open(path).map_err(OpenError::Io)?),
-        };
-        let source = Counting {
-            inner: source,
-            bytes_read: Arc::clone(&self.bytes_read),
-        };
-        open_by_content(Box::new(source), self.bytes_max)
-    }
-}
-
-fn skip(content: &mut ContentReader, bytes: u64) -> io::Result<()> {
-    let mut left = bytes;
-    let mut piece = Vec::new();
-    while left > 0 {
-        piece.clear();
-        let read = content.read_chunk(left.min(1 << 20) as usize, false, &mut piece)?;
-        if read == 0 {
-            return Err(io::Error::other("it became shorter while it was read"));
-        }
-        left -= read as u64;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A file closed between chunks was read again from its start each time: quadratic.
+    /// Now every byte of it is read once, packed or not, whoever else takes turns.
     #[test]
     fn a_file_closed_between_chunks_goes_on_where_it_was() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("numbers.gz");
-        let text: Vec<u8> = (0..=255).cycle().take(10_000).collect();
-        let mut encoder = flate2::write::GzEncoder::new(
-            File::create(&path).unwrap(),
-            flate2::Compression::fast(),
-        );
-        std::io::Write::write_all(&mut encoder, &text).unwrap();
-        encoder.finish().unwrap();
-        let mut bytes = FileBytes::new(InputFile::File(path), 1 << 20, Arc::default());
-        let mut all = Vec::new();
-        loop {
-            let before = all.len();
-            bytes.read_chunk(777, &mut all).unwrap();
-            bytes.close_for_now();
-            assert!(!bytes.is_open());
-            if all.len() == before {
-                break;
-            }
+        let mut text = Vec::new();
+        for number in 0u32..40_000 {
+            text.extend_from_slice(&number.wrapping_mul(2_654_435_761).to_le_bytes());
         }
-        assert_eq!(all, text);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, &text).unwrap();
+        let gzip = encoder.finish().unwrap();
+        let two = [gzip.clone(), gzip].concat();
+        let zstd = zstd::encode_all(&text[..], 1).unwrap();
+        for (packed, times) in [(&text, 1), (&two, 2), (&zstd, 1)] {
+            let path = directory.path().join("numbers");
+            std::fs::write(&path, packed).unwrap();
+            let read = Arc::new(AtomicU64::new(0));
+            let mut bytes = FileBytes::new(InputFile::File(path), 1 << 20, Arc::clone(&read));
+            let mut all = Vec::new();
+            while !bytes.is_over() {
+                bytes.read_chunk(7777, &mut all).unwrap();
+                bytes.close_for_now();
+                assert!(!bytes.is_open());
+            }
+            assert_eq!(all, text.repeat(times));
+            let read = read.load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(read, packed.len() as u64);
+        }
+    }
+
+    /// A file that was cut while others had their turn is a loss, not an end.
+    #[test]
+    fn a_file_that_became_shorter_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shrinking");
+        std::fs::write(&path, [b'x'; 100]).unwrap();
+        let file = InputFile::File(path.clone());
+        let mut bytes = FileBytes::new(file, 1 << 20, Arc::default());
+        let mut out = Vec::new();
+        bytes.read_chunk(50, &mut out).unwrap();
+        bytes.close_for_now();
+        std::fs::write(&path, [b'x'; 10]).unwrap();
+        let error = bytes.read_chunk(50, &mut out).unwrap_err();
+        assert!(error.contains("became shorter"), "{error}");
     }
 
     #[test]

@@ -35,6 +35,15 @@ impl<R: BufRead> GzipReader<R> {
         }
     }
 
+    /// Where the compressed bytes come from.
+    pub fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
     /// Decides whether another member follows. Zero bytes after a member are padding.
     fn begin_next(&mut self) -> io::Result<()> {
         let next = loop {

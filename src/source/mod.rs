@@ -10,10 +10,12 @@ mod expand;
 mod file_bytes;
 mod file_reader;
 mod gzip;
+mod packed_bytes;
 mod streams;
 
 pub use decompress::{Compression, ContentReader, OpenError, open_by_content};
 pub use expand::{Expanded, InputFile, PathProblem, expand};
 pub use file_bytes::{FileBytes, FileLoss};
 pub use file_reader::{FileReader, Piece, ReadPlan};
+pub use packed_bytes::PackedBytes;
 pub use streams::{StreamPiece, StreamSettings, Streams};
