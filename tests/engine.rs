@@ -279,6 +279,62 @@ fn series_over_the_limit_are_refused_in_the_order_of_keys() {
     assert!(counts.entries_untracked > 0, "{counts:?}");
 }
 
+/// A million new series in a minute waited for its close, although few could be admitted.
+/// Refused before or then: the same series, the same counts, and little that waits.
+#[test]
+fn series_that_cannot_be_admitted_do_not_wait() {
+    let refuse_at = |waiting_max| DetectSettings {
+        series_max: 1024,
+        waiting_max,
+        ..settings(Some(2.0))
+    };
+    let template = stream(1, 1, 60, 1)
+        .entries_at(streams::FIRST)
+        .swap_remove(0);
+    let mut entries = Vec::new();
+    for number in 0..20_000 {
+        let mut entry = template.clone();
+        entry.key.event_name = format!("Call{number}").into();
+        entry.deltas[0].1 = format!("agent {number}");
+        entries.push(entry);
+    }
+    Random(7).shuffle(&mut entries);
+    let mut runs = Vec::new();
+    for waiting_max in [u32::MAX, 5000] {
+        let mut engine = Engine::new(refuse_at(waiting_max));
+        let mut out = Output::with_scores();
+        for batch in entries.chunks(1000) {
+            feed(&mut engine, &Step::Rates(batch.to_vec()), &mut out);
+        }
+        let waiting = engine.stats();
+        let advance = Step::Advance(streams::FIRST + 5);
+        feed(&mut engine, &advance, &mut out);
+        let counts = engine.stats().counts;
+        runs.push((waiting, format!("{:?}{counts:?}", out.scores)));
+    }
+    let (late, early) = (&runs[0], &runs[1]);
+    assert_eq!(late.1, early.1);
+    assert_eq!(late.0.values, 20_000);
+    assert!(early.0.values < 5000, "{} values", early.0.values);
+    let bytes = [late, early].map(|run| run.0.waiting_bytes + run.0.values_bytes);
+    assert!(bytes[1] * 2 < bytes[0], "{bytes:?}");
+}
+
+/// Also over several minutes that wait together, and however their counts come.
+#[test]
+fn refusing_early_changes_nothing_that_is_decided() {
+    let with = |waiting_max| DetectSettings {
+        series_max: 1024,
+        waiting_max,
+        ..settings(Some(2.0))
+    };
+    let stream = stream(21, 12, 300, 1);
+    let late = straight(&with(u32::MAX), &stream.steps);
+    let early = straight(&with(1), &stream.steps);
+    check_same(&late, &early, "refused early");
+    check_same(&late, &interrupted(&with(1), &stream.steps), "and restored");
+}
+
 #[test]
 fn a_snapshot_that_is_not_ours_is_refused() {
     let engine = Engine::new(settings(None));

@@ -144,6 +144,7 @@ fn detect_settings(written: &WrittenSettings) -> DetectSettings {
         bucket_minutes: bucket_minutes(written),
         series_max: written.limits.series_max,
         values_max: written.attribution.values_max,
+        waiting_max: written.limits.waiting_max,
     }
 }
 

@@ -175,6 +175,9 @@ pub struct WrittenLimits {
     pub rates_rows_max: u64,
     /// Minutes pending at once; over it counts go on to detection early.
     pub open_minutes_max: u32,
+    /// Counts and attributions in detection whose minute has not closed; over it series that
+    /// `series_max` will not let in are refused before.
+    pub waiting_max: u32,
 }
 
 impl Default for WrittenDetector {
@@ -249,6 +252,7 @@ impl Default for WrittenLimits {
             pending_rows_max: 4_000_000,
             rates_rows_max: 1 << 30,
             open_minutes_max: 64,
+            waiting_max: 1_000_000,
         }
     }
 }

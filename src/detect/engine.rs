@@ -136,10 +136,20 @@ impl Engine {
             values,
             closed,
             counts,
+            clock,
+            t,
             ..
         } = &mut self.state;
         let width = self.settings.bucket_minutes;
         counts.entries_capped += waiting.observe(rates, *closed, width, registry, values);
+        if waiting.is_over(self.settings.waiting_max) {
+            // Series are forgotten when an hour begins.
+            let next_hour = t.next_multiple_of(self.tuning.hour);
+            let forgets_from = clock.map_or(u32::MAX, |clock| clock.minute(next_hour).0);
+            waiting.refuse_early(forgets_from, registry, values, |row| {
+                counts.refuse(row.count)
+            });
+        }
     }
 
     /// Closes every minute before `to`, which is the first that stays open.

@@ -2,7 +2,10 @@
 //!
 //! Both are kept per minute and sorted only when they are taken, so neither the order of entries
 //! nor the cut of batches means anything. A series that is not tracked yet waits as a candidate
-//! under its whole key: it is admitted when a minute with a count of it closes.
+//! under its whole key: it is admitted when a minute with a count of it closes, or refused before
+//! that when it is certain that it will not be (module `refuse_early`).
+
+mod refuse_early;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::registry::{Registry, UNKNOWN};
 use super::strings::Strings;
-use crate::model::{AttributionDelta, Rates, SeriesKey, SourceCategory};
+use crate::model::{AttributionDelta, Rates, SeriesKey, SeriesRef, SourceCategory};
 
 mod check;
 
@@ -28,6 +31,8 @@ pub struct OpenMinutes {
     late: BTreeMap<u32, MinuteRows>,
     candidates: Vec<Option<Candidate>>,
     free: Vec<u32>,
+    /// Entries that have to wait before it is worth while to refuse some early again.
+    refuse_at: usize,
     #[serde(skip)]
     index: HashMap<u128, u32>,
     #[serde(skip)]
@@ -153,6 +158,7 @@ impl OpenMinutes {
         refused: impl FnMut(&Row),
     ) -> Option<MinuteRows> {
         let rows = self.open.remove(&minute)?;
+        self.refuse_at = self.refuse_at.min(2 * self.entries());
         Some(self.resolve(rows, registry, values, refused))
     }
 
@@ -215,7 +221,7 @@ impl OpenMinutes {
         self.index.clear();
         for (number, candidate) in self.candidates.iter().enumerate() {
             if let Some(candidate) = candidate {
-                let fingerprint = candidate.key.to_key().as_ref().fingerprint().0;
+                let fingerprint = candidate.key.as_ref().fingerprint().0;
                 self.index.insert(fingerprint, number as u32);
             }
         }
@@ -292,33 +298,30 @@ impl OpenMinutes {
     }
 
     /// Ids of the candidates that `rows` name, by number; unknown for those refused.
-    fn admit_candidates(&mut self, rows: &[Row], registry: &mut Registry) -> HashMap<u32, u32> {
+    fn admit_candidates(&self, rows: &[Row], registry: &mut Registry) -> HashMap<u32, u32> {
         let mut found: BTreeMap<u32, bool> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.series & CANDIDATE != 0) {
             *found.entry(row.series).or_default() |= row.is_data;
         }
-        let mut keys: Vec<(SeriesKey, u32, bool)> = found
+        let mut keys: Vec<(SeriesRef<'_>, u32, bool)> = found
             .into_iter()
             .map(|(number, is_data)| {
                 let candidate = self.candidates[(number ^ CANDIDATE) as usize].as_ref();
-                let key = candidate
-                    .expect("a candidate named here is held")
-                    .key
-                    .to_key();
-                (key, number, is_data)
+                let candidate = candidate.expect("a candidate named here is held");
+                (candidate.key.as_ref(), number, is_data)
             })
             .collect();
         keys.sort_unstable();
         let mut ids = HashMap::with_capacity(keys.len());
         for (key, number, is_data) in keys {
-            let mut id = registry.find(key.as_ref().fingerprint());
+            let mut id = registry.find(key.fingerprint());
             if id == UNKNOWN {
                 let category = if is_data {
                     SourceCategory::Data
                 } else {
                     SourceCategory::Management
                 };
-                id = registry.admit(key.as_ref(), category).unwrap_or(UNKNOWN);
+                id = registry.admit(key, category).unwrap_or(UNKNOWN);
             }
             ids.insert(number, id);
         }
@@ -334,7 +337,7 @@ impl OpenMinutes {
         let candidate = slot.as_mut().expect("a candidate named here is held");
         candidate.rows -= 1;
         if candidate.rows == 0 {
-            let fingerprint = candidate.key.to_key().as_ref().fingerprint().0;
+            let fingerprint = candidate.key.as_ref().fingerprint().0;
             self.index.remove(&fingerprint);
             self.free.push(number);
             *slot = None;
@@ -361,9 +364,9 @@ impl StoredKey {
         StoredKey(parts.map(|part| (*part).clone()), is_error)
     }
 
-    fn to_key(&self) -> SeriesKey {
-        let [account, region, event_source, event_name, error_code] = self.0.clone();
-        SeriesKey {
+    fn as_ref(&self) -> SeriesRef<'_> {
+        let [account, region, event_source, event_name, error_code] = &self.0;
+        SeriesRef {
             account,
             region,
             event_source,

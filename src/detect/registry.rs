@@ -122,6 +122,19 @@ impl Registry {
         }
     }
 
+    pub fn holds(&self, fingerprint: Fingerprint) -> bool {
+        self.find(fingerprint) != UNKNOWN
+    }
+
+    /// How many series of a shard can still be admitted, at most; when some may be forgotten
+    /// before, all of them may.
+    pub fn room(&self, shard: u32, may_forget: bool) -> u32 {
+        match may_forget {
+            true => self.shard_max,
+            false => self.shard_max - self.shard_lengths[shard as usize],
+        }
+    }
+
     /// Tracks a series that is not tracked yet; `None` when its shard is full.
     pub fn admit(&mut self, key: SeriesRef<'_>, category: SourceCategory) -> Option<u32> {
         let shard = &mut self.shard_lengths[key.shard() as usize];

@@ -53,6 +53,8 @@ pub struct DetectSettings {
     pub series_max: u64,
     /// Attribution values kept per series, dimension and UTC day.
     pub values_max: u32,
+    /// Counts and attributions waiting from which series that cannot be admitted are refused.
+    pub waiting_max: u32,
 }
 
 impl Default for DetectSettings {
@@ -64,6 +66,7 @@ impl Default for DetectSettings {
             bucket_minutes: 1,
             series_max: 2_000_000,
             values_max: 64,
+            waiting_max: 1_000_000,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::settings::DetectSettings;
 const MAGIC: [u8; 8] = *b"insightS";
 
 /// Form of the bytes.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
 pub const LOGIC_VERSION: u32 = 2;
@@ -143,10 +143,12 @@ fn settings_text(settings: &DetectSettings) -> String {
         bucket_minutes,
         series_max,
         values_max,
+        waiting_max,
     } = settings;
     format!(
         "budget_per_week={budget_per_week:?} fixed_z={fixed_z:?} profile={profile:?} \
-         bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max}"
+         bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max} \
+         waiting_max={waiting_max}"
     )
 }
 
