@@ -14,7 +14,7 @@ pub struct Start<'a> {
     pub scene: &'a Scene<'a>,
     pub surprise: &'a Surprise,
     pub z: f64,
-    /// The score that was needed, first week's extra included.
+    /// The score that a Start without example needs, first week's extra included.
     pub z_threshold: f64,
     pub recalibration: &'a Recalibration,
 }
@@ -39,7 +39,7 @@ impl Start<'_> {
             surprise_raw: raw,
             surprise: self.surprise.value,
             z: self.z,
-            z_threshold: self.z_threshold,
+            z_threshold: self.z_threshold + (self.z - self.start_z(self.surprise, self.z)),
             budget_per_week: None,
             expected_per_week: None,
             closest: self.closest(&window, raw, &innocents),
@@ -108,6 +108,12 @@ impl Start<'_> {
         let z = self
             .recalibration
             .z_with_precedents(self.scene.t, &surprise, tuning);
-        surprise.is_enough(z, self.z_threshold, tuning)
+        surprise.is_enough(self.start_z(&surprise, z), self.z_threshold, tuning)
+    }
+
+    fn start_z(&self, surprise: &Surprise, z: f64) -> f64 {
+        let scene = self.scene;
+        self.recalibration
+            .start_z(scene.t, surprise, z, scene.tuning)
     }
 }

@@ -20,6 +20,9 @@ const PRECEDENTS: usize = 8;
 const COMPARABLE: f64 = 1.5;
 /// z that precedents leave, and above which they are asked for.
 const PRECEDENTED_Z: f64 = 2.0;
+/// Score that counts towards a Start however weak the case: of a surge with an example in the last
+/// week, of a run of a schedule that did not come.
+pub const WEAK_Z: f64 = 4.0;
 
 /// The largest surprise of an hour, or of several neighbouring ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +53,7 @@ pub struct Recalibration {
     newest: u8,
     /// An incident was open when the running hour began.
     began_in_incident: bool,
-    /// Largest z of the running hour, and of the episode that it may continue.
+    /// Largest z towards a Start of the running hour, and of the episode that it may continue.
     hour_z: f32,
     episode_z: f32,
 }
@@ -101,18 +104,25 @@ impl Recalibration {
 
     /// Comparable episodes within the last week, this one's own hours left out.
     pub fn precedents_of(&self, t: u32, surprise: &Surprise, tuning: &Tuning) -> usize {
-        let comparable = |precedent: &&Precedent| {
-            let age = t - precedent.t;
-            let peak = &precedent.peak;
-            Some(peak.direction) == surprise.direction
-                && (tuning.precedent_age_min..=tuning.precedent_age_max).contains(&age)
-                && peak.excuses(surprise)
-        };
-        self.precedents.iter().filter(comparable).count()
+        self.episodes_before(t, surprise, tuning)
+            .filter(|peak| peak.excuses(surprise))
+            .count()
     }
 
-    /// Lets a judged bucket into the running hour.
-    pub fn observe(&mut self, hour: u32, surprise: &Surprise, z: f64, tuning: &Tuning) {
+    /// What of a score counts towards a Start: less for a high score of a surge about as high as an
+    /// episode of the last week. Once is no habit, which two precedents are, but an example.
+    pub fn start_z(&self, t: u32, surprise: &Surprise, z: f64, tuning: &Tuning) -> f64 {
+        let is_surge = surprise.direction == Some(Direction::Up);
+        let as_high = |peak: &Peak| f64::from(peak.rate) * COMPARABLE >= surprise.rate;
+        if z > 0.0 && is_surge && self.episodes_before(t, surprise, tuning).any(as_high) {
+            (z - tuning.seen_once_extra).max(z.min(WEAK_Z))
+        } else {
+            z
+        }
+    }
+
+    /// Lets a judged bucket into the running hour, with what counts of its score towards a Start.
+    pub fn observe(&mut self, hour: u32, surprise: &Surprise, start_z: f64, tuning: &Tuning) {
         let highest = self
             .peak
             .map_or(tuning.exceedance, |peak| f64::from(peak.surprise));
@@ -127,7 +137,7 @@ impl Recalibration {
             });
         }
         if hour >= FIRST_HOUR {
-            self.hour_z = self.hour_z.max(z as f32);
+            self.hour_z = self.hour_z.max(start_z as f32);
         }
     }
 
@@ -166,6 +176,21 @@ impl Recalibration {
         require(is_one, "newest", "it is one of the precedents")?;
         let are_scores = are_amounts([self.hour_z, self.episode_z], DERIVED_MAX);
         require(are_scores, "hour_z", "scores are amounts")
+    }
+
+    /// Episodes of the last week on the side of a surprise, this one's own hours left out.
+    fn episodes_before<'a>(
+        &'a self,
+        t: u32,
+        surprise: &Surprise,
+        tuning: &'a Tuning,
+    ) -> impl Iterator<Item = &'a Peak> {
+        let direction = surprise.direction;
+        self.precedents.iter().filter_map(move |precedent| {
+            let age = t - precedent.t;
+            let is_recent = (tuning.precedent_age_min..=tuning.precedent_age_max).contains(&age);
+            (is_recent && Some(precedent.peak.direction) == direction).then_some(&precedent.peak)
+        })
     }
 
     fn learn(&mut self, highest: f64, tuning: &Tuning) {

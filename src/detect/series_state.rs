@@ -111,9 +111,10 @@ impl SeriesState {
         };
         let surprise = scene.judge();
         let z = self.recalibration.z_with_precedents(t, &surprise, tuning);
+        let start_z = self.start_z(&scene, &surprise, z);
         self.recalibration
-            .observe(t / tuning.hour, &surprise, z, tuning);
-        let decision = self.decide(&scene, &surprise, z, ctx);
+            .observe(t / tuning.hour, &surprise, start_z, tuning);
+        let decision = self.decide(&scene, &surprise, z, start_z, ctx);
         if let Some((from, to)) = decision.forgets {
             recent.forget(from.max(self.now.saturating_sub(RECENT as u32)), to);
         }

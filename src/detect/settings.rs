@@ -118,6 +118,12 @@ pub struct Tuning {
     /// forgotten (6.5).
     pub precedent_age_min: u32,
     pub precedent_age_max: u32,
+    /// Decades that a strong surge needs more for a Start when one episode of the last week was
+    /// about as high (decision 0009).
+    pub seen_once_extra: f64,
+    /// A drop has a high score only where calls flow: one run of a schedule that does not come is a
+    /// weak case (decision 0009).
+    pub drop_needs_flow: bool,
     /// Calm buckets in a row that end an incident (6.6).
     pub calm_count: u32,
     /// Buckets after a Start at which an incident becomes the new normal (6.6).
@@ -171,6 +177,7 @@ impl Tuning {
         };
         let is_compat = settings.profile == Profile::Compat;
         let exceedance = if is_compat { COMPAT_EXCEEDANCE } else { 4.0 };
+        let is_default = settings.profile == Profile::Default;
         Tuning {
             bucket_minutes: bucket,
             hour: 60 / bucket,
@@ -186,11 +193,7 @@ impl Tuning {
             drop_mean_min: drop_mean_min(bucket, windows),
             onset_window: windows[3],
             warm_up_hours: 48,
-            first_week_extra: if settings.profile == Profile::Default {
-                1.0
-            } else {
-                0.0
-            },
+            first_week_extra: if is_default { 1.0 } else { 0.0 },
             exceedance,
             exceedance_chance: libm::exp10(-exceedance) * (1.0 + 1e-6),
             surge_count_min: if is_compat { 2.0 } else { 0.0 },
@@ -198,6 +201,8 @@ impl Tuning {
             precedent_min: 8.4,
             precedent_age_min: 181_u32.div_ceil(bucket),
             precedent_age_max: 10_140 / bucket,
+            seen_once_extra: if is_default { 1.75 } else { 0.0 },
+            drop_needs_flow: is_default,
             calm_count: 5,
             new_normal: 1440 / bucket,
             continue_within: 120_u32.div_ceil(bucket),

@@ -8,7 +8,7 @@ use libm::log;
 use crate::model::Direction;
 
 use super::recent::{Recent, Sums};
-use super::settings::Tuning;
+use super::settings::{HISTORY_MINUTES, Tuning};
 use super::tail::{ln_lower, ln_upper};
 use super::verdict::History;
 
@@ -24,6 +24,18 @@ const PHASE_SHIFT: u32 = 3;
 const RECURRENCE_MIN: f64 = 2.0;
 /// A drop's recurrence is at least this, so that it has a dispersion.
 const RECURRENCE_MEAN_MIN: f64 = 0.05;
+
+/// Buckets, weighted by what is expected of them, that a drop's window below the longest must
+/// spread over: a poll or two that fail are not the end of a flow; the longest window sees more.
+const FLOW_BUCKETS_MIN: f64 = 2.5;
+/// Buckets that are looked at for that, where the window is shorter.
+const FLOW_BUCKETS: u32 = 5;
+/// Hours on each side of a drop's window that say, by the days before, whether calls flow there.
+const FLOW_AROUND_HOURS: u32 = 2;
+/// Days before that are asked, as far as a history reaches.
+const FLOW_DAYS: u32 = 6;
+/// A flow has at least this share of the window's rate around it.
+const FLOW_SHARE: f64 = 0.25;
 
 /// The largest explained surprise of one bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -294,6 +306,58 @@ impl Scene<'_> {
         } else {
             reference.max(RECURRENCE_MEAN_MIN)
         })
+    }
+
+    /// Whether calls flow at the time of this window, rather than come in one run of a schedule.
+    pub fn has_flow(&self, window: &Window) -> bool {
+        let is_short = window.length < self.tuning.windows[3];
+        (!is_short || self.is_spread(window)) && self.has_flow_around(window)
+    }
+
+    fn is_spread(&self, window: &Window) -> bool {
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for back in 0..window.length.max(FLOW_BUCKETS).min(self.t + 1) {
+            let mean = self.recent.mean(self.t - back);
+            sum += mean;
+            squares += mean * mean;
+        }
+        sum * sum >= FLOW_BUCKETS_MIN * squares
+    }
+
+    /// Whether on the days before the hours around the window had calls as well.
+    fn has_flow_around(&self, window: &Window) -> bool {
+        let around = FLOW_AROUND_HOURS * self.tuning.hour;
+        let reach = i64::from(HISTORY_MINUTES / self.tuning.bucket_minutes);
+        let (mut inside, mut all, mut days) = (0, 0, 0);
+        for day in 1..=FLOW_DAYS {
+            let end = i64::from(self.t) + 1 - i64::from(day * self.tuning.day);
+            let from = end - i64::from(window.length + around);
+            if from < 0 || i64::from(self.t) - from > reach {
+                break;
+            }
+            inside += self.count_between(end - i64::from(window.length), end);
+            all += self.count_between(from, end + i64::from(around));
+            days += 1;
+        }
+        let rate_around = (all - inside) as f64 / f64::from(2 * around);
+        days == 0 || rate_around >= FLOW_SHARE * inside as f64 / f64::from(window.length)
+    }
+
+    fn count_between(&self, from: i64, to: i64) -> u64 {
+        if self.history.is_silent(from, to) {
+            return 0;
+        }
+        let mut counts = [0; 60];
+        let mut sum = 0;
+        let mut at = from;
+        while at < to {
+            let length = (to - at).min(60);
+            let counts = &mut counts[..length as usize];
+            self.history.counts(at, counts);
+            sum += counts.iter().sum::<u64>();
+            at += length;
+        }
+        sum
     }
 
     /// First bucket of the window ending now that best divides usual from unusual: the likelihood

@@ -3,6 +3,7 @@
 
 mod naive;
 mod naive_tail;
+mod starts;
 mod streams;
 
 use insightd::detect::series_state::SeriesState;

@@ -1,6 +1,8 @@
 //! The detector as its specification reads, and nothing else: every bucket visited, every sum
 //! taken anew from raw lists, `f64` and the platform's logarithms throughout.
 
+mod start;
+
 use insightd::model::{Direction, EndReason};
 
 use crate::naive_tail::tail;
@@ -145,7 +147,7 @@ impl Naive {
                 self.open_mu[i] = 0.0;
             }
         }
-        let (s, up, ratio, rate) = self.surprise(t, mx);
+        let (s, up, ratio, rate, w) = self.surprise(t, mx);
         if m == 0 && h > 0 {
             self.book(t, age, was_open_when_hour_began);
         }
@@ -159,7 +161,8 @@ impl Naive {
                 rate,
             });
         }
-        self.step(t, z, up, age);
+        let start_z = self.start_z(t, z, up, rate, w);
+        self.step(t, start_z, up, age);
     }
 
     fn boundary(&mut self, h: usize) {
@@ -238,8 +241,8 @@ impl Naive {
         }
     }
 
-    fn surprise(&self, t: usize, mx: f64) -> (f64, bool, f64, f64) {
-        let mut best = (0.0, true, 0.0, 0.0);
+    fn surprise(&self, t: usize, mx: f64) -> (f64, bool, f64, f64, usize) {
+        let mut best = (0.0, true, 0.0, 0.0, 1);
         for w in [1, 5, 10, 60] {
             if w > t + 1 {
                 continue;
@@ -264,7 +267,7 @@ impl Naive {
                 raw
             };
             if s > best.0 {
-                best = (s, up, (x + 0.5) / (mean + 0.5), x / w as f64);
+                best = (s, up, (x + 0.5) / (mean + 0.5), x / w as f64, w);
             }
         }
         best

@@ -3,6 +3,7 @@
 use crate::model::Direction;
 
 use super::super::explanation::Start;
+use super::super::recalibration::WEAK_Z;
 use super::super::settings::FIRST_WEEK_HOURS;
 use super::super::surprise::{Scene, Surprise, decades};
 use super::super::verdict::{Change, Context, Phase};
@@ -32,6 +33,7 @@ impl SeriesState {
         scene: &Scene<'_>,
         surprise: &Surprise,
         z: f64,
+        start_z: f64,
         ctx: &Context<'_>,
     ) -> Decision {
         if let Some(open) = self.incidents.open() {
@@ -61,7 +63,7 @@ impl SeriesState {
             0.0
         };
         let z_threshold = ctx.threshold + extra;
-        let fires = surprise.is_enough(z, z_threshold, ctx.tuning);
+        let fires = surprise.is_enough(start_z, z_threshold, ctx.tuning);
         let onset = if fires {
             scene.onset(direction)
         } else {
@@ -94,6 +96,21 @@ impl SeriesState {
             }),
             forgets: None,
         }
+    }
+
+    /// What of a score counts towards a Start: little of a drop where no calls flow, less of a
+    /// surge that has an example.
+    pub(super) fn start_z(&self, scene: &Scene<'_>, surprise: &Surprise, z: f64) -> f64 {
+        let tuning = scene.tuning;
+        let is_drop = surprise.direction == Some(Direction::Down);
+        if z > WEAK_Z
+            && is_drop
+            && tuning.drop_needs_flow
+            && !scene.has_flow(&scene.window(surprise.window))
+        {
+            return WEAK_Z;
+        }
+        self.recalibration.start_z(scene.t, surprise, z, tuning)
     }
 
     fn phase_without_incident(&self, t: u32, ctx: &Context<'_>) -> Phase {
