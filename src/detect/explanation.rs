@@ -14,7 +14,7 @@ pub struct Start<'a> {
     pub scene: &'a Scene<'a>,
     pub surprise: &'a Surprise,
     pub z: f64,
-    /// The score that a Start without example needs, first week's extra included.
+    /// The score that a Start without example needs, all extras included.
     pub z_threshold: f64,
     pub recalibration: &'a Recalibration,
 }

@@ -65,8 +65,17 @@ impl Incidents {
             .is_some_and(|record| std::mem::take(&mut record.begins_anew))
     }
 
+    /// Whether an incident that starts at `t` continues the one before.
+    pub fn would_continue(&self, t: u32, direction: Direction, tuning: &Tuning) -> bool {
+        let last = self.0.as_ref().and_then(|record| record.last_calm_end);
+        last.is_some_and(|(end, before)| {
+            before == direction && t.saturating_sub(end) <= tuning.continue_within
+        })
+    }
+
     /// Opens an incident; whether it continues the one before.
     pub fn start(&mut self, t: u32, onset: u32, direction: Direction, tuning: &Tuning) -> bool {
+        let continues = self.would_continue(t, direction, tuning);
         let record = self.0.get_or_insert_default();
         assert!(record.open.is_none(), "one incident at a time, at {t}");
         record.open = Some(Open {
@@ -76,9 +85,7 @@ impl Incidents {
             calm: 0,
             calm_from: 0,
         });
-        record.last_calm_end.is_some_and(|(end, before)| {
-            before == direction && t.saturating_sub(end) <= tuning.continue_within
-        })
+        continues
     }
 
     /// Takes one bucket after the Start's; the onset, end and reason of an incident that ends.

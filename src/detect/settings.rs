@@ -130,6 +130,9 @@ pub struct Tuning {
     pub new_normal: u32,
     /// Buckets after a calm end within which a Start continues the incident before (6.6).
     pub continue_within: u32,
+    /// Decades that such a Start needs more, twice in a series' first week, so that what flickers
+    /// around the threshold is one incident (decision 0010).
+    pub continue_extra: f64,
     /// The threshold that this profile or the user fixes; `None` leaves it to the fleet layer.
     pub fixed_z: Option<f64>,
 }
@@ -206,6 +209,7 @@ impl Tuning {
             calm_count: 5,
             new_normal: 1440 / bucket,
             continue_within: 120_u32.div_ceil(bucket),
+            continue_extra: if is_default { 2.0 } else { 0.0 },
             fixed_z: settings.fixed_z.or(profile_z),
         }
     }

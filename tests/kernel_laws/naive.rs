@@ -397,7 +397,11 @@ impl Naive {
         if age < 48 || self.begins_anew || z == 0.0 {
             return;
         }
-        let z_star = self.z_star + if age < 168 { 1.0 } else { 0.0 };
+        let continues = self
+            .last_calm_end
+            .is_some_and(|(end, was)| was == up && t - end <= 120);
+        let (first_week, again) = if age < 168 { (1.0, 4.0) } else { (0.0, 2.0) };
+        let z_star = self.z_star + first_week + if continues { again } else { 0.0 };
         self.note_call(z, z_star);
         if z < z_star {
             return;
@@ -416,9 +420,6 @@ impl Naive {
             return;
         }
         let direction = if up { Direction::Up } else { Direction::Down };
-        let continues = self
-            .last_calm_end
-            .is_some_and(|(end, was)| was == up && t - end <= 120);
         self.happenings.push(Happening {
             start: t,
             onset,

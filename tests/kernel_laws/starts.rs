@@ -1,4 +1,4 @@
-//! What a Start needs beyond the score of the specification (decision 0009).
+//! What a Start needs beyond the score of the specification (decisions 0009 and 0010).
 
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::{DetectSettings, Tuning};
@@ -69,14 +69,14 @@ fn a_daily_run_that_does_not_come_is_a_weak_case() {
     assert_eq!(drops(3.9), 1);
 }
 
-/// The second surge of a week, as high as the first, needs more.
+/// The second surge of a week, as high as the first, needs more; so does one right after another.
 #[test]
 fn a_surge_with_an_example_needs_more() {
     let mut counts = every(1, 20, 12);
-    for start in [8 * DAY, 10 * DAY] {
+    for start in [8 * DAY, 10 * DAY, 10 * DAY + 60] {
         counts[start..start + 10].fill(100);
     }
     let found = starts(&counts, 4.0);
     let extras: Vec<f64> = found.iter().map(|start| start.2).collect();
-    assert_eq!(extras, [0.0, 1.75], "{found:?}");
+    assert_eq!(extras, [0.0, 1.75, 3.75], "{found:?}");
 }

@@ -57,12 +57,18 @@ impl SeriesState {
             return Decision::stays(phase);
         };
         let age = self.age(scene.t, ctx.tuning);
-        let extra = if age < FIRST_WEEK_HOURS {
-            ctx.tuning.first_week_extra
-        } else {
-            0.0
-        };
-        let z_threshold = ctx.threshold + extra;
+        let is_young = age < FIRST_WEEK_HOURS;
+        let mut z_threshold = ctx.threshold;
+        if is_young {
+            z_threshold += ctx.tuning.first_week_extra;
+        }
+        if self
+            .incidents
+            .would_continue(scene.t, direction, ctx.tuning)
+        {
+            let times = if is_young { 2.0 } else { 1.0 };
+            z_threshold += times * ctx.tuning.continue_extra;
+        }
         let fires = surprise.is_enough(start_z, z_threshold, ctx.tuning);
         let onset = if fires {
             scene.onset(direction)
