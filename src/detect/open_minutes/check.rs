@@ -48,11 +48,15 @@ impl OpenMinutes {
             };
             let is_named = candidate.rows == rows && rows > 0;
             require(is_named, "candidates", "they count the rows that name them")?;
-            let key = candidate.key.to_key();
+            let key = candidate.key.as_ref();
             let is_error = candidate.key.1;
             let is_whole = is_error != key.error_code.is_empty();
             require(is_whole, "candidates", "errors, and no calls, have a code")?;
-            require(keys.insert(key), "candidates", "no key is there twice")?;
+            require(
+                keys.insert(key.fingerprint().0),
+                "candidates",
+                "no key is there twice",
+            )?;
         }
         Ok(())
     }
