@@ -96,16 +96,11 @@ impl SeriesState {
         if count > 0 {
             self.silent_from = self.now;
         }
-        let ahead = [1, 2].map(|ahead| {
-            let m = (m + ahead) % tuning.hour as usize;
-            f64::from(self.expectation.lines.mean(mixture, m, tuning))
-        });
-        let phis = window_phis(self.phis.map(f64::from), tuning);
         let scene = Scene {
             t,
             recent: &recent,
-            ahead,
-            phis,
+            ahead: self.means_ahead(mixture, m, tuning),
+            phis: window_phis(self.phis.map(f64::from), tuning),
             tuning,
             history,
         };
@@ -288,6 +283,14 @@ impl SeriesState {
         let error = (calls - expected) as f32;
         self.dispersion
             .learn(error, mean, self.now % tuning.cycle, tuning);
+    }
+
+    /// Expectations of the two buckets after bucket `m` at the mixture of now (6.4).
+    fn means_ahead(&self, mixture: f64, m: usize, tuning: &Tuning) -> [f64; 2] {
+        [1, 2].map(|ahead| {
+            let m = (m + ahead) % tuning.hour as usize;
+            f64::from(self.expectation.lines.mean(mixture, m, tuning))
+        })
     }
 
     /// How fast the profile learns.

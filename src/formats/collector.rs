@@ -1,6 +1,7 @@
 //! Where decoded records go: one call for an event, a skip or a reject, so that counts add up.
 
 use super::decoded::{DecodeLimits, DecodeRoom, Decoded, Reject, RejectReason, SkipRule};
+use super::json::Fault;
 use super::payload::PayloadBudget;
 use crate::model::EventFields;
 
@@ -29,6 +30,26 @@ pub struct Collector<'a> {
 }
 
 impl Refusal {
+    /// What a grammar found at byte `at` of a value.
+    pub fn broken(fault: Fault, at: usize, byte: u8) -> Refusal {
+        let found = match byte {
+            b' '..=b'~' => format!("`{}`", char::from(byte)),
+            _ => format!("byte 0x{byte:02x}"),
+        };
+        let (reason, what) = match fault {
+            Fault::Syntax => (RejectReason::InvalidJson, "cannot stand there"),
+            Fault::UnterminatedString => (RejectReason::InvalidJson, "breaks the line in a string"),
+            Fault::ControlCharacter => (RejectReason::ControlCharacter, "must be escaped"),
+            Fault::NestedTooDeep => (RejectReason::NestedTooDeep, "nests too deep"),
+        };
+        Refusal::new(reason, format!("{found} at byte {at} {what}"))
+    }
+
+    pub fn too_long(bytes_max: usize) -> Refusal {
+        let detail = format!("longer than {bytes_max} bytes");
+        Refusal::new(RejectReason::RecordTooLong, detail)
+    }
+
     pub fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
         Refusal {
             reason,

@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 use super::collector::{Collector, Refusal};
-use super::decoded::{DecodeLimits, DecodeRoom, Decoded, Format, RejectReason};
+use super::decoded::{DecodeLimits, DecodeRoom, Decoded, Format};
 use super::framer::Framer;
 use super::lines::{Line, LineSplitter};
 use super::payload::PayloadBudget;
@@ -138,9 +138,7 @@ impl Decoder {
             Line::Whole { bytes, .. } if bytes.trim_ascii().is_empty() => {}
             Line::Whole { bytes, .. } => self.reader.take_line(bytes, &mut collector),
             Line::TooLong { head, .. } => {
-                let limit = self.limits.record_bytes_max;
-                let detail = format!("longer than {limit} bytes");
-                collector.reject(Refusal::new(RejectReason::RecordTooLong, detail), head);
+                collector.reject(Refusal::too_long(self.limits.record_bytes_max), head);
             }
         }
     }

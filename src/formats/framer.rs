@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use super::collector::{Collector, Refusal};
 use super::decoded::{DecodeLimits, RejectReason};
-use super::json::{Fault, Grammar, Progress, Stop};
+use super::json::{Grammar, Progress, Stop};
 use super::payload::PayloadBudget;
 use super::reader::Reader;
 use super::restart::{Head, Restart, Search, first_key, head, last_solid};
@@ -284,7 +284,7 @@ impl Framer {
                 self.looked_at = 0;
                 self.take_text(&view[..length], reader, to)
             }
-            None if window.len() == bytes_max => self.tear(too_long(bytes_max), &[], 0),
+            None if window.len() == bytes_max => self.tear(Refusal::too_long(bytes_max), &[], 0),
             None if is_end => self.take_text(view, reader, to),
             None => {
                 self.looked_at = window.len();
@@ -344,12 +344,14 @@ impl Framer {
             }
             Progress::Invalid(at, fault) => {
                 let at = self.checked + at;
-                self.tear(broken(fault, at, view[at]), view, 1)
+                self.tear(Refusal::broken(fault, at, view[at]), view, 1)
             }
             Progress::Open if is_end && self.grammar.may_end() => {
                 self.take_checked(view, reader, to)
             }
-            Progress::Open if window.len() == bytes_max => self.tear(too_long(bytes_max), view, 1),
+            Progress::Open if window.len() == bytes_max => {
+                self.tear(Refusal::too_long(bytes_max), view, 1)
+            }
             Progress::Open if is_end => {
                 let refusal = Refusal::new(
                     RejectReason::Truncated,
@@ -382,7 +384,7 @@ impl Framer {
                 // What stands before may have gone with an earlier piece: the broken byte is where
                 // the reject begins, however the input is cut.
                 self.offset += at as u64;
-                self.tear(broken(fault, 0, view[at]), &[], 0);
+                self.tear(Refusal::broken(fault, 0, view[at]), &[], 0);
                 self.offset -= at as u64;
                 Step::Took(at)
             }
@@ -477,25 +479,4 @@ impl Framer {
         self.containers.clear();
         self.state = State::Between;
     }
-}
-
-fn broken(fault: Fault, at: usize, byte: u8) -> Refusal {
-    let found = match byte {
-        b' '..=b'~' => format!("`{}`", char::from(byte)),
-        _ => format!("byte 0x{byte:02x}"),
-    };
-    let (reason, what) = match fault {
-        Fault::Syntax => (RejectReason::InvalidJson, "cannot stand there"),
-        Fault::UnterminatedString => (RejectReason::InvalidJson, "breaks the line in a string"),
-        Fault::ControlCharacter => (RejectReason::ControlCharacter, "must be escaped"),
-        Fault::NestedTooDeep => (RejectReason::NestedTooDeep, "nests too deep"),
-    };
-    Refusal::new(reason, format!("{found} at byte {at} {what}"))
-}
-
-fn too_long(bytes_max: usize) -> Refusal {
-    Refusal::new(
-        RejectReason::RecordTooLong,
-        format!("longer than {bytes_max} bytes"),
-    )
 }

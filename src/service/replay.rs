@@ -254,7 +254,6 @@ impl Replay<'_, '_> {
         let (mut rows, mut chunk) = (RateRows::default(), Vec::new());
         let before = self.account.decode.records;
         loop {
-            chunk.clear();
             let result = bytes.read_chunk(self.settings.chunk_bytes, &mut chunk);
             decoder.feed(&chunk, &mut rows);
             let is_over = bytes.is_over() || result.is_err();

@@ -38,6 +38,8 @@ pub struct ContentReader {
     pub compression: Compression,
     bytes: u64,
     bytes_max: u64,
+    /// There were more bytes than that.
+    is_cut: bool,
 }
 
 enum Packed {
@@ -104,23 +106,23 @@ pub fn open_by_content(
         compression,
         bytes: 0,
         bytes_max,
+        is_cut: false,
     })
 }
 
 impl ContentReader {
-    /// Appends up to `want` bytes to `out`: fewer only at the end, or, with `is_live`, when no
-    /// more have arrived yet; none at the end. What came before an error stands in `out`.
+    /// Makes `out` the next `want` bytes: fewer only at the end, or, with `is_live`, when no more
+    /// have arrived yet; none at the end. What came before an error stands in `out`.
     pub fn read_chunk(
         &mut self,
         want: usize,
         is_live: bool,
         out: &mut Vec<u8>,
     ) -> io::Result<usize> {
-        let start = out.len();
-        out.resize(start + want, 0);
-        let mut filled = start;
+        out.resize(want, 0);
+        let mut filled = 0;
         let result = loop {
-            if filled == start + want {
+            if filled == want {
                 break Ok(());
             }
             match self.read_some(&mut out[filled..]) {
@@ -134,7 +136,7 @@ impl ContentReader {
             }
         };
         out.truncate(filled);
-        result.map(|()| filled - start)
+        result.map(|()| filled)
     }
 
     /// Decompressed bytes so far.
@@ -160,6 +162,9 @@ impl ContentReader {
     }
 
     fn read_some(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.is_cut {
+            return Err(self.too_large());
+        }
         let read = match &mut self.inner {
             Packed::Plain(source) => source.read(out)?,
             Packed::Gzip(decoder) => decoder.read(out)?,
@@ -175,16 +180,21 @@ impl ContentReader {
         if self.compression != Compression::Plain && self.bytes > self.bytes_max {
             let excess = (self.bytes - self.bytes_max) as usize;
             self.bytes = self.bytes_max;
+            self.is_cut = true;
             // The bytes up to the bound are good; the next call says why there are no more.
-            if excess < read {
-                return Ok(read - excess);
-            }
-            return Err(io::Error::other(format!(
-                "it decompresses to more than limits.decompressed_bytes_max ({} bytes)",
-                self.bytes_max
-            )));
+            return match excess < read {
+                true => Ok(read - excess),
+                false => Err(self.too_large()),
+            };
         }
         Ok(read)
+    }
+
+    fn too_large(&self) -> io::Error {
+        io::Error::other(format!(
+            "it decompresses to more than limits.decompressed_bytes_max ({} bytes)",
+            self.bytes_max
+        ))
     }
 }
 
@@ -213,9 +223,11 @@ mod tests {
     fn check(packed: &[u8], bytes_max: u64, expected: &[u8], error: Option<&str>) {
         for want in [1, 2, 3, 7, 1000] {
             let mut reader = open_by_content(source(packed), bytes_max).unwrap();
-            let mut out = Vec::new();
+            let (mut out, mut chunk) = (Vec::new(), Vec::new());
             let found = loop {
-                match reader.read_chunk(want, want == 2, &mut out) {
+                let result = reader.read_chunk(want, want == 2, &mut chunk);
+                out.extend_from_slice(&chunk);
+                match result {
                     Ok(0) => break None,
                     Ok(_) => {}
                     Err(error) => break Some(error.to_string()),

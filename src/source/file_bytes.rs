@@ -92,10 +92,11 @@ impl FileBytes {
         self.is_over
     }
 
-    /// Appends up to `want` bytes; nothing appended and no error means the end. An error is
-    /// given once, then the input is at its end; bytes before it are appended all the same.
+    /// Makes `out` the next bytes, `want` at most; none and no error means the end. An error is
+    /// given once, then the input is at its end; the bytes before it stand in `out`.
     pub fn read_chunk(&mut self, want: usize, out: &mut Vec<u8>) -> Result<(), String> {
         if self.is_over {
+            out.clear();
             return Ok(());
         }
         let result = self.try_read(want, out);
@@ -125,13 +126,15 @@ impl FileBytes {
                     InputFile::Stdin => PackedBytes::of_live(Box::new(io::stdin()), bytes_read),
                 };
                 let content = open_by_content(source, self.bytes_max);
-                let content = content.map_err(|error| error.to_string())?;
+                let content = content.map_err(|error| {
+                    out.clear();
+                    error.to_string()
+                })?;
                 self.content.insert(content)
             }
         };
-        let before = out.len();
         let result = content.read_chunk(want, self.is_live, out);
-        let read = out.len() - before;
+        let read = out.len();
         self.bytes += read as u64;
         self.is_over = read == 0 || (read < want && !self.is_live);
         result.map(|_| ()).map_err(|error| error.to_string())
@@ -161,9 +164,10 @@ mod tests {
             std::fs::write(&path, packed).unwrap();
             let read = Arc::new(AtomicU64::new(0));
             let mut bytes = FileBytes::new(InputFile::File(path), 1 << 20, Arc::clone(&read));
-            let mut all = Vec::new();
+            let (mut all, mut chunk) = (Vec::new(), Vec::new());
             while !bytes.is_over() {
-                bytes.read_chunk(7777, &mut all).unwrap();
+                bytes.read_chunk(7777, &mut chunk).unwrap();
+                all.extend_from_slice(&chunk);
                 bytes.close_for_now();
                 assert!(!bytes.is_open());
             }

@@ -135,7 +135,6 @@ impl FileReader {
     }
 
     fn refill(&mut self, chunk_bytes: usize) {
-        self.chunk.clear();
         self.used = 0;
         if let Err(problem) = self.bytes.read_chunk(chunk_bytes, &mut self.chunk) {
             self.problem = Some(problem);

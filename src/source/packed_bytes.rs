@@ -85,23 +85,18 @@ impl PackedBytes {
         self.buffer.drain(..self.used);
         self.used = 0;
         let start = self.buffer.len();
-        let source: &mut dyn Read = match &mut self.origin {
-            Origin::Live(source) => source,
-            Origin::File { path, handle } => match handle {
-                Some(file) => file,
-                None => handle.insert(open_at(path, self.position + start as u64)?),
-            },
-        };
         self.buffer.resize(start + BUFFER_BYTES, 0);
-        let result = loop {
-            match source.read(&mut self.buffer[start..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => break result,
-            }
-        };
+        let result = self
+            .origin
+            .read(self.position + start as u64, &mut self.buffer[start..]);
         self.buffer
             .truncate(start + result.as_ref().copied().unwrap_or(0));
         result
+    }
+
+    fn note_used(&mut self, bytes: usize) {
+        self.position += bytes as u64;
+        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -115,17 +110,41 @@ impl BufRead for PackedBytes {
 
     fn consume(&mut self, bytes: usize) {
         self.used += bytes;
-        self.position += bytes as u64;
-        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.note_used(bytes);
     }
 }
 
 impl Read for PackedBytes {
+    /// Large reads of what is not in the buffer go past it.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.used == self.buffer.len() && out.len() >= BUFFER_BYTES {
+            let read = self.origin.read(self.position, out)?;
+            self.note_used(read);
+            return Ok(read);
+        }
         let mut ready = self.fill_buf()?;
         let read = ready.read(out)?;
         self.consume(read);
         Ok(read)
+    }
+}
+
+impl Origin {
+    /// One read; a file that is put away is opened at `position` first.
+    fn read(&mut self, position: u64, out: &mut [u8]) -> io::Result<usize> {
+        let source: &mut dyn Read = match self {
+            Origin::Live(source) => source,
+            Origin::File { path, handle } => match handle {
+                Some(file) => file,
+                None => handle.insert(open_at(path, position)?),
+            },
+        };
+        loop {
+            match source.read(out) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 }
 

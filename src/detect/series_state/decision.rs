@@ -37,17 +37,7 @@ impl SeriesState {
         ctx: &Context<'_>,
     ) -> Decision {
         if let Some(open) = self.incidents.open() {
-            let direction = open.direction;
-            let is_calm = self.is_calm(scene, direction);
-            let Some((onset, end, reason)) = self.incidents.pass(scene.t, is_calm, ctx.tuning)
-            else {
-                return Decision::stays(Phase::Incident(direction));
-            };
-            return Decision {
-                phase: self.phase_without_incident(scene.t, ctx),
-                change: Some(Change::End { end, reason }),
-                forgets: Some((onset, end)),
-            };
+            return self.go_on(open.direction, scene, ctx);
         }
         let phase = self.phase_without_incident(scene.t, ctx);
         let Some(direction) = surprise
@@ -56,19 +46,7 @@ impl SeriesState {
         else {
             return Decision::stays(phase);
         };
-        let age = self.age(scene.t, ctx.tuning);
-        let is_young = age < FIRST_WEEK_HOURS;
-        let mut z_threshold = ctx.threshold;
-        if is_young {
-            z_threshold += ctx.tuning.first_week_extra;
-        }
-        if self
-            .incidents
-            .would_continue(scene.t, direction, ctx.tuning)
-        {
-            let times = if is_young { 2.0 } else { 1.0 };
-            z_threshold += times * ctx.tuning.continue_extra;
-        }
+        let z_threshold = self.threshold(scene.t, direction, ctx);
         let fires = surprise.is_enough(start_z, z_threshold, ctx.tuning);
         let onset = if fires {
             scene.onset(direction)
@@ -117,6 +95,35 @@ impl SeriesState {
             return WEAK_Z;
         }
         self.recalibration.start_z(scene.t, surprise, z, tuning)
+    }
+
+    /// Goes on with the open incident, or ends it.
+    fn go_on(&mut self, direction: Direction, scene: &Scene<'_>, ctx: &Context<'_>) -> Decision {
+        let is_calm = self.is_calm(scene, direction);
+        match self.incidents.pass(scene.t, is_calm, ctx.tuning) {
+            None => Decision::stays(Phase::Incident(direction)),
+            Some((onset, end, reason)) => Decision {
+                phase: self.phase_without_incident(scene.t, ctx),
+                change: Some(Change::End { end, reason }),
+                forgets: Some((onset, end)),
+            },
+        }
+    }
+
+    /// The score that a Start at `t` needs: more in the first week, and if it would continue the
+    /// incident before.
+    fn threshold(&self, t: u32, direction: Direction, ctx: &Context<'_>) -> f64 {
+        let tuning = ctx.tuning;
+        let is_young = self.age(t, tuning) < FIRST_WEEK_HOURS;
+        let mut threshold = ctx.threshold;
+        if is_young {
+            threshold += tuning.first_week_extra;
+        }
+        if self.incidents.would_continue(t, direction, tuning) {
+            let times = if is_young { 2.0 } else { 1.0 };
+            threshold += times * tuning.continue_extra;
+        }
+        threshold
     }
 
     fn phase_without_incident(&self, t: u32, ctx: &Context<'_>) -> Phase {
