@@ -26,6 +26,7 @@ fuzz_target!(init: write_seeds(seeds), |data: &[u8]| {
             nesting_max: 8,
             payload_bytes_max: 200,
             reject_bytes_max: 20,
+            rejects_kept_max: 3,
         },
     };
     let whole = decode(&format, &limits, &[input.rest]);
