@@ -26,7 +26,6 @@ mod incidents;
 mod invariants;
 mod open_minutes;
 mod output;
-mod prefetch;
 mod quantile;
 mod recalibration;
 mod recent;

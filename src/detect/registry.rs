@@ -8,9 +8,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::prefetch::prefetch;
 use super::strings::Strings;
-use crate::model::{Fingerprint, InsightType, SHARDS, SeriesRef, SourceCategory};
+use crate::model::{Fingerprint, InsightType, SHARDS, SeriesRef, SourceCategory, prefetch_read};
 
 mod check;
 
@@ -87,13 +86,13 @@ impl Registry {
                 let Some(fingerprint) = fingerprints.next() else {
                     break;
                 };
-                prefetch(&self.slots, self.home(fingerprint));
+                prefetch_read(&self.slots, self.home(fingerprint));
                 batch[length] = fingerprint;
                 length += 1;
             }
             for fingerprint in &batch[..length] {
                 let id = self.slots[self.home(*fingerprint)].id;
-                prefetch(&self.fingerprints, id as usize);
+                prefetch_read(&self.fingerprints, id as usize);
             }
             ids.extend(
                 batch[..length]

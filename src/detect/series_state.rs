@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
 use super::incident::Incidents;
-use super::prefetch::prefetch_whole;
 use super::recalibration::Recalibration;
 use super::recent::Recent;
 use super::settings::{FIRST_DAY_HOURS, HISTORY_MINUTES, RECENT, Tuning, WEEK_HOURS};
 use super::surprise::Scene;
 pub use super::verdict::{Change, Context, EpisodeEnd, History, Judged, Phase, Verdict};
+use crate::model::prefetch_whole;
 
 mod check;
 mod decision;

@@ -6,9 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::invariants::{Frame, require, within};
-use super::prefetch::prefetch_whole;
 use super::series_state::SeriesState;
-use crate::model::Minute;
+use crate::model::{Minute, prefetch_whole};
 
 /// Silent minutes after which a series is forgotten (design, section 3).
 pub const FORGET_MINUTES: u32 = 11_600;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::invariants::are_amounts;
-use super::prefetch::prefetch_whole;
+use crate::model::prefetch_whole;
 
 /// `N` numbers of one precision, `N <= 256`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ pub use event::{AuditEvent, EventBatch, EventCategory, EventFields};
 pub use insight::{
     Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
 };
-pub use prefetch::prefetch_read;
+pub use prefetch::{prefetch_read, prefetch_whole};
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,
 };

@@ -1,6 +1,7 @@
 //! Asks the processor to load a cache line before it is needed.
 //!
-//! A hint and nothing else: no result depends on it. The one place of the crate with unsafe code.
+//! A hint and nothing else: no result depends on it. Unsafe code stands here and in the bit masks
+//! of `formats/json/block.rs`, and nowhere else.
 #![allow(unsafe_code)]
 
 /// Starts loading the cache line that `slice[index]` begins in; any index is allowed.
@@ -16,6 +17,22 @@ pub fn prefetch_read<T>(slice: &[T], index: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (slice, index);
+}
+
+/// Starts loading all cache lines of `item`.
+#[inline]
+pub fn prefetch_whole<T>(item: &T) {
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+    let address = std::ptr::from_ref(item).cast::<[u8; LINE]>();
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..size_of::<T>().div_ceil(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.wrapping_add(line).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 #[cfg(test)]
