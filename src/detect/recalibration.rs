@@ -141,6 +141,11 @@ impl Recalibration {
         }
     }
 
+    /// Whether this score towards a Start would be the largest of the running hour.
+    pub fn is_hour_highest(&self, hour: u32, start_z: f64) -> bool {
+        hour >= FIRST_HOUR && start_z as f32 > self.hour_z
+    }
+
     /// Whether an episode may end with the running hour.
     pub fn has_episode(&self) -> bool {
         self.episode_z > 0.0 || self.hour_z >= EPISODE_Z as f32

@@ -106,7 +106,7 @@ impl SeriesState {
         };
         let surprise = scene.judge();
         let z = self.recalibration.z_with_precedents(t, &surprise, tuning);
-        let start_z = self.start_z(&scene, &surprise, z);
+        let start_z = self.start_z(&scene, &surprise, z, ctx);
         self.recalibration
             .observe(t / tuning.hour, &surprise, start_z, tuning);
         let decision = self.decide(&scene, &surprise, z, start_z, ctx);

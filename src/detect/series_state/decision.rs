@@ -84,15 +84,24 @@ impl SeriesState {
 
     /// What of a score counts towards a Start: little of a drop where no calls flow, less of a
     /// surge that has an example.
-    pub(super) fn start_z(&self, scene: &Scene<'_>, surprise: &Surprise, z: f64) -> f64 {
+    pub(super) fn start_z(
+        &self,
+        scene: &Scene<'_>,
+        surprise: &Surprise,
+        z: f64,
+        ctx: &Context<'_>,
+    ) -> f64 {
         let tuning = scene.tuning;
         let is_drop = surprise.direction == Some(Direction::Down);
-        if z > WEAK_Z
-            && is_drop
-            && tuning.drop_needs_flow
-            && !scene.has_flow(&scene.window(surprise.window))
-        {
-            return WEAK_Z;
+        if z > WEAK_Z && is_drop && tuning.drop_needs_flow {
+            // The days before are read only where the answer makes a difference: for the largest
+            // score of the hour, or for a Start, to whose threshold scores are rounded.
+            let may_start = !self.is_open() && z + 1e-5 >= ctx.threshold;
+            let hour = scene.t / tuning.hour;
+            let is_asked = may_start || self.recalibration.is_hour_highest(hour, z);
+            if !is_asked || !scene.has_flow(&scene.window(surprise.window)) {
+                return WEAK_Z;
+            }
         }
         self.recalibration.start_z(scene.t, surprise, z, tuning)
     }
