@@ -2,8 +2,8 @@
 //! outcome, and what `serde_json` reads of a record is what we read.
 #![no_main]
 
-use insightd::formats::{DecodeLimits, Decoded, Decoder, Format};
-use insightd_fuzz::{Input, pieces, record_oracle, write_seeds};
+use insightd::formats::{DecodeLimits, Format};
+use insightd_fuzz::{Input, decode, pieces, record_oracle, write_seeds};
 use libfuzzer_sys::fuzz_target;
 
 /// Longer records could meet a limit that the oracle does not know.
@@ -36,28 +36,6 @@ fuzz_target!(init: write_seeds(seeds), |data: &[u8]| {
         compare(line);
     }
 });
-
-/// All outcomes as text.
-fn decode(format: &Format, limits: &DecodeLimits, pieces: &[&[u8]]) -> Vec<String> {
-    let mut decoder = Decoder::new(format.clone(), limits.clone());
-    let mut out = Decoded::default();
-    for piece in pieces {
-        decoder.feed(piece, &mut out);
-    }
-    decoder.finish(&mut out);
-    let counts = &out.counts;
-    assert_eq!(
-        counts.records,
-        counts.events + counts.skipped_total() + counts.rejected_total()
-    );
-    assert_eq!(counts.events, out.events.len() as u64);
-    assert_eq!(counts.rejected_total(), out.rejects.len() as u64);
-    let events = out.events.iter();
-    let events = events.map(|event| event.with_fields(|fields| format!("{fields:?}")));
-    let rejects = out.rejects.iter().map(|reject| format!("{reject:?}"));
-    let counts = std::iter::once(format!("{counts:?}"));
-    events.chain(rejects).chain(counts).collect()
-}
 
 /// One line that is an object for `serde_json` gives the same seven fields, or the same refusal.
 fn compare(line: &[u8]) {

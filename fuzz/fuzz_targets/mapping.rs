@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use insightd::formats::mapping::shipped;
-use insightd::formats::{DecodeLimits, Decoded, Decoder, Format, Mapping, MappingSpec};
-use insightd_fuzz::{Input, pieces, write_seeds};
+use insightd::formats::{DecodeLimits, Format, Mapping, MappingSpec};
+use insightd_fuzz::{Input, decode, pieces, write_seeds};
 use libfuzzer_sys::fuzz_target;
 
 /// Stands between a mapping as written and what it reads.
@@ -43,8 +43,9 @@ fuzz_target!(init: write_seeds(seeds), |data: &[u8]| {
             ..DecodeLimits::default()
         },
     };
-    let whole = decode(&mapping, &limits, &[text]);
-    let cut = decode(&mapping, &limits, &pieces(text, pattern));
+    let format = Format::Mapping(mapping);
+    let whole = decode(&format, &limits, &[text]);
+    let cut = decode(&format, &limits, &pieces(text, pattern));
     assert_eq!(whole, cut, "the pieces change the outcome");
 });
 
@@ -62,26 +63,6 @@ fn own(written: &[u8]) -> Option<Arc<Mapping>> {
     let mapping = Arc::new(Mapping::new("own", &spec).ok()?);
     LAST.set(Some((written.to_vec(), mapping.clone())));
     Some(mapping)
-}
-
-fn decode(mapping: &Arc<Mapping>, limits: &DecodeLimits, pieces: &[&[u8]]) -> Vec<String> {
-    let mut decoder = Decoder::new(Format::Mapping(mapping.clone()), limits.clone());
-    let mut out = Decoded::default();
-    for piece in pieces {
-        decoder.feed(piece, &mut out);
-    }
-    decoder.finish(&mut out);
-    let counts = &out.counts;
-    assert_eq!(
-        counts.records,
-        counts.events + counts.skipped_total() + counts.rejected_total()
-    );
-    assert_eq!(counts.events, out.events.len() as u64);
-    let events = out.events.iter();
-    let events = events.map(|event| event.with_fields(|fields| format!("{fields:?}")));
-    let rejects = out.rejects.iter().map(|reject| format!("{reject:?}"));
-    let counts = std::iter::once(format!("{counts:?}"));
-    events.chain(rejects).chain(counts).collect()
 }
 
 fn seeds() -> Vec<Vec<u8>> {

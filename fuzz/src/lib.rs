@@ -6,6 +6,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 
+use insightd::formats::{DecodeLimits, Decoded, Decoder, Format};
+
 pub mod engines;
 #[path = "../../tests/support/record_oracle.rs"]
 pub mod record_oracle;
@@ -45,6 +47,29 @@ impl<'a> Input<'a> {
         self.rest = rest;
         taken
     }
+}
+
+/// All outcomes of decoding these pieces as text; the counts add up.
+pub fn decode(format: &Format, limits: &DecodeLimits, pieces: &[&[u8]]) -> Vec<String> {
+    let mut decoder = Decoder::new(format.clone(), limits.clone());
+    let mut out = Decoded::default();
+    for piece in pieces {
+        decoder.feed(piece, &mut out);
+    }
+    decoder.finish(&mut out);
+    let counts = &out.counts;
+    assert_eq!(
+        counts.records,
+        counts.events + counts.skipped_total() + counts.rejected_total()
+    );
+    assert_eq!(counts.events, out.events.len() as u64);
+    let rejects = out.rejects.len() as u64 + counts.rejects_not_kept;
+    assert_eq!(counts.rejected_total(), rejects);
+    let events = out.events.iter();
+    let events = events.map(|event| event.with_fields(|fields| format!("{fields:?}")));
+    let rejects = out.rejects.iter().map(|reject| format!("{reject:?}"));
+    let counts = std::iter::once(format!("{counts:?}"));
+    events.chain(rejects).chain(counts).collect()
 }
 
 /// Cuts `bytes` into pieces of lengths that `pattern` chooses: single bytes, a few, or many.
