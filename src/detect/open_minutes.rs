@@ -24,6 +24,9 @@ const CANDIDATE: u32 = 1 << 31;
 /// within 64 bits.
 const COUNT_MAX: u64 = 1 << 40;
 
+/// Largest count that a thousand of those add up to while they wait.
+const SUM_MAX: u64 = COUNT_MAX << 10;
+
 /// What waits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct OpenMinutes {

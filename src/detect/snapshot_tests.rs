@@ -154,6 +154,23 @@ fn a_state_that_breaks_an_invariant_is_refused_by_its_field() {
     });
 }
 
+/// Over `waiting_max` the counts of a series and minute are added up, and then one row may be more
+/// than one entry may count. The engine's own snapshot was refused for it.
+#[test]
+fn a_snapshot_with_counts_that_were_added_up_is_taken() {
+    let settings = DetectSettings {
+        waiting_max: 1,
+        ..settings()
+    };
+    let mut engine = Engine::new(settings.clone());
+    for _ in 0..3 {
+        engine.observe(&rates(FIRST, &["a"], 1 << 40));
+    }
+    let restored = Engine::restore(settings, &engine.snapshot());
+    let restored = restored.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(restored.snapshot(), engine.snapshot());
+}
+
 /// Any byte of a state may be anything. The outcome is an error, or an engine that goes on.
 #[test]
 fn a_state_with_any_byte_changed_is_refused_or_works() {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::invariants::{Frame, require};
-use super::{CANDIDATE, COUNT_MAX, MinuteRows, OpenMinutes};
+use super::{CANDIDATE, MinuteRows, OpenMinutes, SUM_MAX};
 
 impl OpenMinutes {
     /// Checks what was read; `name` gets the value of each delta and says whether there is one.
@@ -82,7 +82,7 @@ fn check_rows(
             *slot += 1;
         }
         require(
-            (1..=COUNT_MAX).contains(&row.count),
+            (1..=SUM_MAX).contains(&row.count),
             "rows",
             "they hold counts",
         )?;
@@ -93,7 +93,7 @@ fn check_rows(
     let are_all = end as usize == minute.deltas.len();
     require(are_all, "deltas", "each belongs to a row")?;
     for (value, count) in &minute.deltas {
-        let is_count = (1..=COUNT_MAX).contains(count);
+        let is_count = (1..=SUM_MAX).contains(count);
         require(
             is_count && name(*value),
             "deltas",
