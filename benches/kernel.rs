@@ -160,6 +160,7 @@ fn main() {
         tuning: &tuning,
         origin_hour: 490_896,
         threshold: 7.0,
+        withholds_drops: false,
     };
     println!("SeriesState inline: {} bytes", size_of::<SeriesState>());
     for kind in ["sparse", "hourly", "dense", "busy"] {

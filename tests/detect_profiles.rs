@@ -50,6 +50,7 @@ fn starts(counts: &[u64], settings: &DetectSettings) -> Vec<(usize, Direction, E
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
         threshold,
+        withholds_drops: false,
     };
     let history = Counts(counts.to_vec());
     let mut state = SeriesState::silent();
@@ -202,6 +203,7 @@ fn states_stay_small() {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
         threshold: 6.0,
+        withholds_drops: false,
     };
     for (rate, bytes_max) in [(0.0, 450), (0.005, 1000), (20.0, 2800)] {
         let history = Counts(usual(rate, 20));

@@ -145,6 +145,7 @@ fn play(
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
         threshold,
+        withholds_drops: false,
     };
     let mut state = SeriesState::silent();
     let mut incidents: Vec<(Incident, f64)> = Vec::new();

@@ -111,7 +111,8 @@ impl WrittenDocument {
         }
     }
 
-    fn error(&self, key: &str, problem: String) -> ConfigError {
+    /// What is wrong with the value of `key`, with where it comes from.
+    pub fn error(&self, key: &str, problem: String) -> ConfigError {
         if let Some(variable) = self.overrides.get(key) {
             return ConfigError {
                 origin: variable.clone(),

@@ -34,15 +34,20 @@ fn the_default_file_shows_every_key() {
     let schema = schema_for!(WrittenSettings).to_value();
     let sections = schema["properties"].as_object().unwrap();
     for (section, inner) in sections {
-        assert!(DEFAULT_TEXT.contains(&format!("[{section}")), "[{section}]");
         let inner = resolve(&schema, inner);
         let Some(keys) = inner["properties"].as_object() else {
+            let as_table = DEFAULT_TEXT.contains(&format!("[{section}]"));
+            let as_value = DEFAULT_TEXT.contains(&format!("\n{section} ="));
+            assert!(as_table || as_value, "{section}");
             continue;
         };
+        assert!(DEFAULT_TEXT.contains(&format!("[{section}")), "[{section}]");
         for key in keys.keys() {
             let shown = DEFAULT_TEXT.lines().any(|line| {
                 let line = line.trim_start_matches("# ");
-                line.starts_with(&format!("{key} =")) || line == format!("[[{section}.{key}]]")
+                line.starts_with(&format!("{key} ="))
+                    || line == format!("[[{section}.{key}]]")
+                    || line == format!("[{section}.{key}]")
             });
             assert!(shown, "{section}.{key} is not in config/insightd.toml");
         }
@@ -67,10 +72,10 @@ fn a_wrong_key_names_its_line_and_the_nearest_key() {
         "insightd.toml:2: output.format: no such key; in [output] there are: extension",
     );
     check_error(
-        "\nrole = \"all\"\n",
+        "\nrole = \"everything\"\n",
         &[],
-        "insightd.toml:2: role: belongs to the service (`insightd run`), \
-         which this build does not have; remove it",
+        "insightd.toml:2: role: unknown variant `everything`, expected one of `all`, `ingest`, \
+         `detect`",
     );
 }
 
@@ -99,10 +104,22 @@ fn a_wrong_value_names_its_line_and_what_would_be_right() {
          expected one of `default`, `compat`, `watch`",
     );
     check_error(
-        "[rates_log]\nkind = \"kafka\"\n",
+        "[kafka.properties]\n\"isolation.level\" = \"read_uncommitted\"\n",
         &[],
-        "insightd.toml:2: rates_log.kind: this build has no Kafka service yet; \
-         use \"memory\" or \"segments\"",
+        "insightd.toml:2: kafka.properties.isolation.level: it is not yours to set: \
+         uncommitted records must not be read; remove it",
+    );
+    check_error(
+        "[kafka.security]\nprotocol = \"sasl_ssl\"\nusername = \"u\"\n",
+        &[],
+        "insightd.toml:1: kafka.security.password_file: SASL needs a password: a file here, or \
+         the environment variable INSIGHTD_KAFKA__SECURITY__PASSWORD",
+    );
+    check_error(
+        "[kafka]\nrates_partitions = 48\n",
+        &[],
+        "insightd.toml:2: kafka.rates_partitions: 48 does not divide 1024, the number of shards; \
+         use 1, 2, 4 ... 1024",
     );
     check_error(
         "[rates_log]\nkind = \"segments\"\n",

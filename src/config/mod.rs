@@ -6,11 +6,18 @@
 
 mod document;
 mod quantity;
+mod service;
+mod service_written;
 mod settings;
 mod written;
 
 pub use document::{ConfigError, WrittenDocument};
 pub use quantity::Seconds;
+pub use service::{
+    CheckpointSettings, HttpSettings, IngestStageSettings, KafkaSettings, ServiceSettings,
+    SilenceSettings,
+};
+pub use service_written::{LogStyle, OnGap, Role, Secret, Start};
 pub use settings::{RatesLogKind, Settings};
 pub use written::{ProfileName, RatesLogName, WrittenSettings};
 

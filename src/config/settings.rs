@@ -10,9 +10,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{ProfileName, RatesLogName, Seconds, WrittenSettings};
-use crate::detect::DetectSettings;
+use super::service::holds_drops;
+use super::{LogStyle, ProfileName, RatesLogName, Seconds, ServiceSettings, WrittenSettings};
 use crate::detect::settings::Profile;
+use crate::detect::{DetectSettings, FleetScope};
 use crate::formats::{DecodeLimits, Mapping, mapping};
 use crate::ingest::{IngestLimits, IngestSettings, RowsSettings, Selectors};
 
@@ -35,6 +36,8 @@ pub struct Settings {
     /// Decompressed bytes read of one compressed file.
     pub decompressed_bytes_max: u64,
     pub rates_log: RatesLogKind,
+    pub service: ServiceSettings,
+    pub log: LogStyle,
     /// Write the `insightd` object into records.
     pub extension: bool,
     /// What all of this was made of, with what the profile chose.
@@ -51,11 +54,20 @@ pub enum RatesLogKind {
     Memory,
     /// A directory of segments at this path.
     Segments(String),
+    /// A topic, which only the service uses.
+    Kafka,
 }
 
 /// Beginnings of keys whose values change neither decisions nor the text of records. Counts that
 /// leave ingest early, over a limit on what is pending, add up to the same.
-const OUTSIDE_HASH: [&str; 6] = [
+const OUTSIDE_HASH: [&str; 13] = [
+    "role ",
+    "kafka.",
+    "ingest.",
+    "silence.delivery_delay",
+    "checkpoint.",
+    "http.",
+    "log.",
     "input.",
     "rates_log.",
     "limits.reject",
@@ -90,11 +102,41 @@ impl Settings {
             open_files_max: written.input.open_files_max as usize,
             decompressed_bytes_max: written.limits.decompressed_bytes_max,
             rates_log: check_rates_log(written)?,
+            service: ServiceSettings::check(written)?,
+            log: written.log.format,
             extension: written.output.extension,
             written: written.clone(),
             canonical,
             hash,
         })
+    }
+}
+
+impl Settings {
+    /// Settings out of canonical text: what changes decisions as it says, all else by default.
+    pub fn from_canonical(canonical: &str) -> Result<Self, String> {
+        let mut tree = serde_json::Map::new();
+        for line in canonical.lines() {
+            let (path, value) = line.split_once(" = ").ok_or("a line is no key and value")?;
+            let value = serde_json::from_str(value).map_err(|error| format!("{path}: {error}"))?;
+            let mut here = &mut tree;
+            let mut parts = path.split('.').peekable();
+            while let Some(part) = parts.next() {
+                if parts.peek().is_none() {
+                    here.insert(part.to_string(), value);
+                    break;
+                }
+                let inner = here
+                    .entry(part)
+                    .or_insert_with(|| Value::Object(Default::default()));
+                here = inner
+                    .as_object_mut()
+                    .ok_or("a key is a value and a table")?;
+            }
+        }
+        let written: WrittenSettings =
+            serde_json::from_value(Value::Object(tree)).map_err(|error| error.to_string())?;
+        Settings::check(&written).map_err(|(key, problem)| format!("{key}: {problem}"))
     }
 }
 
@@ -145,6 +187,8 @@ fn detect_settings(written: &WrittenSettings) -> DetectSettings {
         series_max: written.limits.series_max,
         values_max: written.attribution.values_max,
         waiting_max: written.limits.waiting_max,
+        holds_drops: holds_drops(written),
+        fleet: FleetScope::Whole,
     }
 }
 
@@ -218,6 +262,12 @@ fn check_ranges(written: &WrittenSettings) -> Result<(), Problem> {
             86_400,
         ),
         ("counting.jump_max", counting.jump_max.0, 3600, 366 * 86_400),
+        (
+            "counting.future_max",
+            counting.future_max.0,
+            1,
+            366 * 86_400,
+        ),
     ] {
         if !(from..=to).contains(&span) {
             let (span, from, to) = (Seconds(span), Seconds(from), Seconds(to));
@@ -280,21 +330,18 @@ fn check_limits(written: &WrittenSettings) -> Result<(), Problem> {
 fn check_rates_log(written: &WrittenSettings) -> Result<RatesLogKind, Problem> {
     let log = &written.rates_log;
     match (log.kind, &log.path) {
-        (RatesLogName::Memory, None) => Ok(RatesLogKind::Memory),
-        (RatesLogName::Memory, Some(_)) => {
-            let text = "a path belongs to kind \"segments\"; set rates_log.kind or remove the path";
-            Err(problem("rates_log.path", text))
-        }
-        (RatesLogName::Segments, Some(path)) if !path.is_empty() => {
+        (None | Some(RatesLogName::Memory), None) => Ok(RatesLogKind::Memory),
+        (Some(RatesLogName::Kafka), None) => Ok(RatesLogKind::Kafka),
+        (Some(RatesLogName::Segments), Some(path)) if !path.is_empty() => {
             Ok(RatesLogKind::Segments(path.clone()))
         }
-        (RatesLogName::Segments, _) => {
+        (Some(RatesLogName::Segments), _) => {
             let text = "kind \"segments\" needs rates_log.path, a directory";
             Err(problem("rates_log.kind", text))
         }
-        (RatesLogName::Kafka, _) => {
-            let text = "this build has no Kafka service yet; use \"memory\" or \"segments\"";
-            Err(problem("rates_log.kind", text))
+        (_, Some(_)) => {
+            let text = "a path belongs to kind \"segments\"; set rates_log.kind or remove the path";
+            Err(problem("rates_log.path", text))
         }
     }
 }

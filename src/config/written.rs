@@ -10,32 +10,27 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
+use super::service_written::{
+    Role, WrittenCheckpoint, WrittenHttp, WrittenIngest, WrittenKafka, WrittenLog, WrittenSilence,
+};
 use crate::formats::MappingSpec;
 use crate::ingest::SelectorsSpec;
 
 /// Keys that this build refuses with a reason instead of calling them unknown.
-pub(super) const RESERVED: [(&str, &str); 9] = [
-    ("role", "the service (`insightd run`)"),
-    ("kafka", "the Kafka service (`insightd run`)"),
-    ("http", "the service (`insightd run`)"),
-    ("store", "the service (`insightd run`)"),
-    ("ingest", "the service (`insightd run`)"),
-    ("silence", "the service (`insightd run`)"),
-    (
-        "checkpoint",
-        "the service (`insightd run`); `insightd replay` has --state-out",
-    ),
-    (
-        "counting.future_max",
-        "Kafka input; files have counting.jump_max",
-    ),
-    ("kafka.properties", "the Kafka service (`insightd run`)"),
-];
+pub(super) const RESERVED: [(&str, &str); 1] = [("store", "the delivery of insights to stores")];
 
 /// All settings of insightd.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenSettings {
+    /// What this instance of the service does: "all", "ingest" or "detect".
+    pub role: Role,
+    pub kafka: WrittenKafka,
+    pub ingest: WrittenIngest,
+    pub silence: WrittenSilence,
+    pub checkpoint: WrittenCheckpoint,
+    pub http: WrittenHttp,
+    pub log: WrittenLog,
     pub detector: WrittenDetector,
     pub counting: WrittenCounting,
     pub attribution: WrittenAttribution,
@@ -85,6 +80,8 @@ pub struct WrittenCounting {
     pub dedup_horizon: Seconds,
     /// An event this far ahead of its stream is believed only when the next one confirms it.
     pub jump_max: Seconds,
+    /// Over Kafka, an event this far after its message's timestamp is rejected.
+    pub future_max: Seconds,
     /// Count read calls too; by default call rates are those of write calls.
     pub read_calls: bool,
     /// Count data events too.
@@ -120,11 +117,13 @@ pub struct WrittenInput {
 }
 
 /// The ordered log between counting and detection.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenRatesLog {
-    /// "memory", or "segments": a directory of checksummed files.
-    pub kind: RatesLogName,
+    /// "memory", "segments" (a directory of checksummed files), or "kafka"; unset, a replay has it
+    /// in memory and the service in Kafka. A replay never writes to Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<RatesLogName>,
     /// Directory of the segments; needed by kind "segments".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -197,6 +196,7 @@ impl Default for WrittenCounting {
             lateness: Seconds(600),
             dedup_horizon: Seconds(1800),
             jump_max: Seconds(86_400),
+            future_max: Seconds(300),
             read_calls: false,
             data_events: false,
             event_types_excluded: Vec::new(),
@@ -221,15 +221,6 @@ impl Default for WrittenInput {
         WrittenInput {
             chunk_bytes: 128 << 10,
             open_files_max: 500,
-        }
-    }
-}
-
-impl Default for WrittenRatesLog {
-    fn default() -> Self {
-        WrittenRatesLog {
-            kind: RatesLogName::Memory,
-            path: None,
         }
     }
 }

@@ -59,6 +59,20 @@ pub(super) struct State {
     pub(super) incidents: Incidents,
     pub(super) fleet: FleetHours,
     pub(super) counts: EngineCounts,
+    /// Follows every judgement, so that two engines that went different ways differ in it.
+    pub(super) digest: u64,
+    /// Origin of the fleet that this engine is a part of, once it is known.
+    #[serde(skip)]
+    pub(super) fleet_origin: Option<Minute>,
+}
+
+/// What an engine that holds a part of a fleet has to be told before it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The fleet's origin; this engine's first minute with a count is a candidate.
+    Origin { first: Minute },
+    /// The threshold in force in an hour since 1970.
+    Threshold { hour: u32 },
 }
 
 /// Memory that is used again for every bucket.
@@ -97,6 +111,8 @@ impl Engine {
             incidents: Incidents::default(),
             fleet: FleetHours::new(&settings, &tuning),
             counts: EngineCounts::default(),
+            digest: 0,
+            fleet_origin: None,
         };
         Engine::with_state(settings, state)
     }
@@ -112,19 +128,31 @@ impl Engine {
     }
 
     /// Takes one record of the rates log: counts are observed, progress advances time. Settings
-    /// are the caller's to check: it builds the engine from them.
-    pub fn apply(&mut self, record: &LogRecord, out: &mut Output) {
+    /// are the caller's to check: it builds the engine from them. A part of a fleet may stop on
+    /// its way and say what it needs; the next call is then [`Self::resume`].
+    pub fn apply(&mut self, record: &LogRecord, out: &mut Output) -> Option<Need> {
         match record {
             LogRecord::Settings(_) => {}
             LogRecord::Sources(count) => self.state.watermarks.expect(*count),
-            LogRecord::Rates(rates) => self.observe(rates),
-            LogRecord::Progress(progress) => {
-                self.state.watermarks.report(progress);
-                if let Some(least) = self.state.watermarks.least() {
-                    self.advance(least.minute(), out);
+            LogRecord::Rates(rates) => {
+                let is_part = self.state.fleet.is_part();
+                let watermarks = &mut self.state.watermarks;
+                if !is_part || watermarks.is_next(rates.source, rates.positions) {
+                    self.observe(rates);
                 }
             }
+            LogRecord::Progress(progress) => {
+                self.state.watermarks.report(progress);
+                return self.resume(out);
+            }
         }
+        None
+    }
+
+    /// Goes on to where the sources have come, or to what is needed first.
+    pub fn resume(&mut self, out: &mut Output) -> Option<Need> {
+        let least = self.state.watermarks.least()?;
+        self.advance_or_need(least.minute(), out)
     }
 
     /// Takes counts. Those of minutes that are open wait for their close; late ones wait for the
@@ -152,32 +180,65 @@ impl Engine {
         }
     }
 
-    /// Closes every minute before `to`, which is the first that stays open.
+    /// Closes every minute before `to`, which is the first that stays open. A part of a fleet is to
+    /// be driven by [`Self::apply`], which can wait.
     pub fn advance(&mut self, to: Minute, out: &mut Output) {
+        let need = self.advance_or_need(to, out);
+        assert!(need.is_none(), "a part of a fleet waits: {need:?}");
+    }
+
+    /// As [`Self::advance`]; a part of a fleet stops before what it needs to be told of.
+    fn advance_or_need(&mut self, to: Minute, out: &mut Output) -> Option<Need> {
         let to = to.bucket(self.settings.bucket_minutes);
         if self.state.closed.is_some_and(|closed| to.0 <= closed) {
-            return;
+            return None;
         }
         self.apply_late();
-        if self.state.clock.is_none() {
-            self.begin(to);
+        if self.state.clock.is_none()
+            && let Some(need) = self.begin(to)
+        {
+            return Some(need);
+        }
+        if self.state.clock.is_none() && self.state.fleet.is_part() {
+            // Nothing is closed before the fleet's time begins.
+            return None;
         }
         while let Some(clock) = self
             .state
             .clock
             .filter(|clock| clock.minute(self.state.t) < to)
         {
+            let t = self.state.t;
+            let hour = t / self.tuning.hour;
+            if t.is_multiple_of(self.tuning.hour) && !self.state.fleet.can_begin(hour) {
+                self.state.closed = Some(clock.minute(t).0);
+                return Some(Need::Threshold {
+                    hour: clock.base_hour() + hour,
+                });
+            }
             if !self.jump(clock, to) {
                 self.close(clock, out);
             }
         }
         self.state.closed = Some(to.0);
+        None
     }
 
-    /// Sets the origin when a minute with a count closes.
-    fn begin(&mut self, to: Minute) {
+    /// Sets the origin when a minute with a count closes, or as the fleet has it.
+    fn begin(&mut self, to: Minute) -> Option<Need> {
         let first = self.state.waiting.first().filter(|first| *first < to.0);
-        self.state.clock = first.map(|first| Clock::new(Minute(first), self.tuning.bucket_minutes));
+        let origin = if self.state.fleet.is_part() {
+            if let (None, Some(first)) = (self.state.fleet_origin, first) {
+                return Some(Need::Origin {
+                    first: Minute(first),
+                });
+            }
+            self.state.fleet_origin.filter(|origin| *origin < to)
+        } else {
+            first.map(Minute)
+        };
+        self.state.clock = origin.map(|origin| Clock::new(origin, self.tuning.bucket_minutes));
+        None
     }
 
     /// Closes bucket `t`.
@@ -252,7 +313,9 @@ impl Engine {
             tuning: &self.tuning,
             origin_hour: clock.base_hour(),
             threshold: state.fleet.z(),
+            withholds_drops: self.settings.holds_drops && state.watermarks.is_silent(),
         };
+        state.digest = mixed(state.digest, u64::from(clock.minute(t).0), ctx.threshold);
         self.scratch.changes.clear();
         let visits = &self.scratch.visits;
         for (position, (id, count)) in visits.iter().copied().enumerate() {
@@ -271,6 +334,7 @@ impl Engine {
             };
             let series = state.series.get_mut(id);
             let judged = series.minute(t, count, &ctx, &history);
+            state.digest = mixed(state.digest, count, judged.verdict.z);
             state.wheel.set(id, series.next_visit(&ctx), t);
             if let Some(episode) = judged.episode_ended {
                 state.fleet.add(episode);
@@ -351,12 +415,21 @@ impl Engine {
                 tuning: &self.tuning,
                 origin_hour: clock.base_hour(),
                 threshold: state.fleet.z(),
+                withholds_drops: false,
             };
             for (id, count) in &self.scratch.active {
                 state.correct(*id, t, *count, &ctx);
             }
         }
     }
+}
+
+/// The digest after one more judgement: a multiplication by an odd number and a rotation spread
+/// every bit, and are the same on every machine.
+fn mixed(digest: u64, count: u64, score: f64) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let folded = (digest ^ count).wrapping_mul(ODD).rotate_left(29);
+    (folded ^ score.to_bits()).wrapping_mul(ODD).rotate_left(31)
 }
 
 impl State {

@@ -99,6 +99,15 @@ impl Threshold {
     pub fn expected_per_week(&self, z: f64) -> f64 {
         self.live_series as f64 * libm::pow(10.0, self.alpha - self.beta * z)
     }
+
+    /// Whether a threshold that was read can be one of at most `series_max` series.
+    pub fn is_sound(&self, series_max: u64) -> bool {
+        let numbers = [self.z, self.z_nominal];
+        numbers.iter().all(|z| z.abs() <= 1e3)
+            && self.alpha.abs() <= 250.0
+            && (0.0..=50.0).contains(&self.beta)
+            && self.live_series <= series_max
+    }
 }
 
 impl Fleet {
@@ -110,6 +119,16 @@ impl Fleet {
             next_hour: 0,
             thresholds: VecDeque::new(),
         }
+    }
+
+    /// Goes on with another budget.
+    pub fn reconfigure(&mut self, settings: &DetectSettings) {
+        self.budget_per_week = settings.budget_per_week;
+    }
+
+    /// The hour that the next report is for.
+    pub fn next_hour(&self) -> u32 {
+        self.next_hour
     }
 
     /// Takes the report of closed hour `hour`; hours come in order, each once.
@@ -188,14 +207,8 @@ impl Fleet {
         let are_next =
             hours.eq(first..latest) && self.thresholds.len() <= FORCE_DELAY_HOURS as usize + 1;
         require(are_next, "thresholds", "they are those of the last reports")?;
-        let is_threshold = |one: &Threshold| {
-            let numbers = [one.z, one.z_nominal];
-            numbers.iter().all(|z| z.abs() <= 1e3)
-                && one.alpha.abs() <= 250.0
-                && (0.0..=50.0).contains(&one.beta)
-                && one.live_series <= series_max
-        };
-        let are_lines = self.thresholds.iter().all(|(_, one)| is_threshold(one));
+        let mut lines = self.thresholds.iter();
+        let are_lines = lines.all(|(_, one)| one.is_sound(series_max));
         require(are_lines, "thresholds", "they come of lines")
     }
 

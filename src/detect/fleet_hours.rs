@@ -2,14 +2,15 @@
 //!
 //! An episode that ends with hour h is known once the first bucket of hour h + 1 is judged, so
 //! the report of hour h goes in at the beginning of hour h + 2, and its threshold is in force from
-//! hour h + 3 on. With a threshold fixed by hand there is no fleet layer.
+//! hour h + 3 on. With a threshold fixed by hand there is no fleet layer. An engine that holds one
+//! partition of a fleet hands its reports on and is told the thresholds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::fleet::{Fleet, HourReport, Threshold};
-use super::settings::{DetectSettings, Tuning};
+use super::fleet::{FORCE_DELAY_HOURS, Fleet, HourReport, Threshold};
+use super::settings::{DetectSettings, FleetScope, Tuning};
 use super::verdict::EpisodeEnd;
 
 mod check;
@@ -26,6 +27,17 @@ pub struct FleetHours {
     threshold: Option<Threshold>,
     fixed_z: Option<f64>,
     budget_per_week: f64,
+    #[serde(skip)]
+    exchange: Option<Exchange>,
+}
+
+/// What passes between one partition of a fleet and its coordinator.
+#[derive(Clone, Debug, Default)]
+struct Exchange {
+    /// Complete hours that nobody has fetched.
+    reports: Vec<(u32, HourReport)>,
+    /// Thresholds of hours that have not begun.
+    thresholds: BTreeMap<u32, Threshold>,
 }
 
 impl FleetHours {
@@ -38,7 +50,50 @@ impl FleetHours {
             threshold: None,
             fixed_z: tuning.fixed_z,
             budget_per_week: settings.budget_per_week,
+            exchange: (settings.fleet == FleetScope::Part).then(Exchange::default),
         }
+    }
+
+    /// Builds what a snapshot leaves out, as `pristine` has it.
+    pub fn rebuild(&mut self, pristine: &Self) {
+        self.exchange.clone_from(&pristine.exchange);
+    }
+
+    /// Whether the engine holds one partition of a fleet.
+    pub fn is_part(&self) -> bool {
+        self.exchange.is_some()
+    }
+
+    /// Whether the threshold of `hour` is known.
+    pub fn can_begin(&self, hour: u32) -> bool {
+        let hour = hour + self.shift;
+        self.fixed_z.is_some()
+            || hour < FORCE_DELAY_HOURS
+            || self
+                .exchange
+                .as_ref()
+                .is_none_or(|exchange| exchange.thresholds.contains_key(&hour))
+    }
+
+    /// Takes the threshold in force in the `hour`th since the origin.
+    pub fn know(&mut self, hour: u32, threshold: Threshold) {
+        let begun = self.first + self.reports.len() as u32;
+        if let Some(exchange) = self.exchange.as_mut().filter(|_| hour >= begun) {
+            exchange.thresholds.insert(hour, threshold);
+        }
+    }
+
+    /// Reports of hours since the origin that were completed since the last call.
+    pub fn take_reports(&mut self) -> Vec<(u32, HourReport)> {
+        let exchange = self.exchange.as_mut();
+        exchange.map_or(Vec::new(), |exchange| std::mem::take(&mut exchange.reports))
+    }
+
+    /// Goes on with another budget or threshold.
+    pub fn reconfigure(&mut self, settings: &DetectSettings, tuning: &Tuning) {
+        self.fixed_z = tuning.fixed_z;
+        self.budget_per_week = settings.budget_per_week;
+        self.fleet.reconfigure(settings);
     }
 
     /// Closes the hour before `hour`, with the series that had a count in the seven days before,
@@ -54,10 +109,15 @@ impl FleetHours {
         self.reports.push_back(HourReport::default());
         while self.first + 2 <= hour {
             let report = self.reports.pop_front().unwrap_or_default();
-            self.fleet.report(self.first, &report);
+            match &mut self.exchange {
+                Some(exchange) => exchange.reports.push((self.first, report)),
+                None => self.fleet.report(self.first, &report),
+            }
             self.first += 1;
         }
-        self.threshold = Some(self.fleet.threshold_for(hour));
+        let known = self.exchange.as_mut();
+        let known = known.and_then(|exchange| exchange.thresholds.remove(&hour));
+        self.threshold = Some(known.unwrap_or_else(|| self.fleet.threshold_for(hour)));
     }
 
     /// Enters an episode into the report of the hour that ended it.

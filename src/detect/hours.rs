@@ -41,6 +41,7 @@ impl Engine {
             tuning: &self.tuning,
             origin_hour: clock.base_hour(),
             threshold: state.fleet.z(),
+            withholds_drops: false,
         };
         state.template.skip_to(t, &ctx);
         state.fleet.begin(t / self.tuning.hour, live);
@@ -59,7 +60,8 @@ impl Engine {
         let until = state.waiting.first().map_or(to.0, |first| first.min(to.0));
         let ahead = clock.bucket(Minute(until.max(clock.minute(state.t).0))) - state.t;
         let is_boundary = state.t.is_multiple_of(self.tuning.hour);
-        if !is_boundary || state.registry.len() > 0 || ahead <= 2 * margin {
+        if state.fleet.is_part() || !is_boundary || state.registry.len() > 0 || ahead <= 2 * margin
+        {
             return false;
         }
         let target = (state.t + ahead - margin) / self.tuning.hour * self.tuning.hour;
@@ -79,6 +81,7 @@ impl Engine {
                 tuning: &self.tuning,
                 origin_hour: clock.base_hour(),
                 threshold: f64::INFINITY,
+                withholds_drops: false,
             };
             state.template.skip_to(target, &ctx);
         }
@@ -103,6 +106,7 @@ impl Engine {
             tuning: &self.tuning,
             origin_hour: clock.base_hour(),
             threshold: f64::INFINITY,
+            withholds_drops: false,
         };
         state.template = SeriesState::silent();
         state.template.skip_to(state.t, &ctx);

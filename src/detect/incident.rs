@@ -122,6 +122,20 @@ impl Incidents {
         Some(ended)
     }
 
+    /// Ends an open incident before bucket `now` without a decision; nothing can continue it.
+    pub fn abandon(&mut self, now: u32) {
+        let Some(record) = self.0.as_mut() else {
+            return;
+        };
+        record.last_calm_end = None;
+        if let Some(open) = record.open.take() {
+            record.remember(Span {
+                from: open.onset,
+                to: now,
+            });
+        }
+    }
+
     /// Whether a bucket lies in an incident, open or closed.
     pub fn covers(&self, t: u32) -> bool {
         let Some(record) = &self.0 else { return false };

@@ -69,6 +69,12 @@ impl Incidents {
         self.open.contains_key(&id)
     }
 
+    /// Forgets the open incidents and those that could be continued; ids of the open ones.
+    pub fn abandon(&mut self) -> Vec<u32> {
+        self.ended.clear();
+        std::mem::take(&mut self.open).into_keys().collect()
+    }
+
     /// Adds the shares of bucket `t`, just closed, to the open incidents.
     pub fn absorb(&mut self, recent: &Recent, t: u32) {
         for (id, incident) in &mut self.open {

@@ -26,6 +26,7 @@ mod incidents;
 mod invariants;
 mod open_minutes;
 mod output;
+mod part;
 mod quantile;
 mod recalibration;
 mod recent;
@@ -43,11 +44,13 @@ mod watermark;
 mod wheel;
 mod window;
 
-pub use engine::Engine;
+pub use engine::{Engine, Need};
 pub use output::{NAMESPACE, Output, event_id, shared_event_id};
-pub use settings::DetectSettings;
+pub use part::Unchangeable;
+pub use settings::{DetectSettings, FleetScope};
 pub use snapshot::{LOGIC_VERSION, SnapshotError, SnapshotHeader};
 pub use stats::{EngineCounts, EngineStats};
+pub use watermark::Continuity;
 
 /// Bounds of ln P(X >= x) and ln P(X <= x), for those who check them against a second opinion.
 pub fn ln_tails(x: f64, mean: f64, phi: f64) -> (f64, f64) {

@@ -158,6 +158,11 @@ impl SeriesState {
         self.incidents.open().is_some()
     }
 
+    /// Ends an open incident without a decision.
+    pub fn abandon_incident(&mut self) {
+        self.incidents.abandon(self.now);
+    }
+
     /// The bucket whose close brought the open incident's Start.
     pub fn open_since(&self) -> Option<u32> {
         self.incidents.open().map(|open| open.started)

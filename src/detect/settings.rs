@@ -38,6 +38,17 @@ impl Profile {
     }
 }
 
+/// Whose fleet the series of an engine are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FleetScope {
+    /// They are all there are: the engine fits their threshold itself.
+    #[default]
+    Whole,
+    /// They are one partition's: the engine reports its hours, and waits for what a coordinator
+    /// makes of the reports of all partitions.
+    Part,
+}
+
 /// The part of the configuration that changes decisions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectSettings {
@@ -55,6 +66,9 @@ pub struct DetectSettings {
     pub values_max: u32,
     /// Counts and attributions waiting from which series that cannot be admitted are refused.
     pub waiting_max: u32,
+    /// No drop starts while all sources are proven idle.
+    pub holds_drops: bool,
+    pub fleet: FleetScope,
 }
 
 impl Default for DetectSettings {
@@ -67,6 +81,8 @@ impl Default for DetectSettings {
             series_max: 2_000_000,
             values_max: 64,
             waiting_max: 1_000_000,
+            holds_drops: false,
+            fleet: FleetScope::Whole,
         }
     }
 }

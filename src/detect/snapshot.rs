@@ -13,7 +13,7 @@ use super::settings::DetectSettings;
 const MAGIC: [u8; 8] = *b"insightS";
 
 /// Form of the bytes.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
 pub const LOGIC_VERSION: u32 = 2;
@@ -129,6 +129,7 @@ impl Engine {
             .check(&engine.settings, &engine.tuning, &engine.state)
             .map_err(SnapshotError::Inconsistent)?;
         state.rebuild();
+        state.fleet.rebuild(&engine.state.fleet);
         engine.state = state;
         Ok(engine)
     }
@@ -144,11 +145,13 @@ fn settings_text(settings: &DetectSettings) -> String {
         series_max,
         values_max,
         waiting_max,
+        holds_drops,
+        fleet,
     } = settings;
     format!(
         "budget_per_week={budget_per_week:?} fixed_z={fixed_z:?} profile={profile:?} \
          bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max} \
-         waiting_max={waiting_max}"
+         waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}"
     )
 }
 

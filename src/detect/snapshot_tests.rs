@@ -147,8 +147,9 @@ fn a_state_that_breaks_an_invariant_is_refused_by_its_field() {
         };
         state.watermarks.report(&progress);
         text.extend(postcard::to_allocvec(&state.watermarks).expect("they are written"));
-        // Zigzag of the only source's seconds, then no regressions: -1 is before the epoch.
-        let seconds = text.len() - 2;
+        // Zigzag of the only source's seconds, then no regressions, nothing idle, one position and
+        // two counts: -1 is before the epoch.
+        let seconds = text.len() - 8;
         text[seconds] = 1;
         state.watermarks = postcard::from_bytes::<Watermarks>(&text).expect("they are read");
     });

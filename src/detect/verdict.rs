@@ -15,6 +15,8 @@ pub struct Context<'a> {
     pub origin_hour: u32,
     /// The z* in force this hour, before the first week's extra decade.
     pub threshold: f64,
+    /// No drop starts now: everything is silent, and the user wants to hear that only.
+    pub withholds_drops: bool,
 }
 
 /// The raw counts of one series, late ones included.

@@ -26,7 +26,7 @@ impl Detection {
     /// `engine` goes on at the end of the log, which is created when absent.
     pub fn new(settings: &Settings, engine: Engine) -> Result<Self, RatesLogError> {
         let log: Box<dyn RatesLog> = match &settings.rates_log {
-            RatesLogKind::Memory => Box::new(MemoryLog::default()),
+            RatesLogKind::Memory | RatesLogKind::Kafka => Box::new(MemoryLog::default()),
             RatesLogKind::Segments(path) => {
                 let log = SegmentsLog::open(Path::new(path), SegmentSettings::default())?;
                 if log.bytes_cut() > 0 {

@@ -360,6 +360,7 @@ fn ctx_of(tuning: &Tuning, (origin_hour, threshold): (u32, f64)) -> Context<'_> 
         tuning,
         origin_hour,
         threshold,
+        withholds_drops: false,
     }
 }
 

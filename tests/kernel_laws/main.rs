@@ -70,6 +70,7 @@ fn play(plan: &Plan, settings: &DetectSettings, visits: Visits) -> Outcome {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
         threshold: plan.z_star,
+        withholds_drops: false,
     };
     let mut history = plan.counts();
     let mut late = plan.late_by_arrival().into_iter().peekable();
@@ -156,6 +157,7 @@ fn splits_change_no_bit(plan: &Plan, cuts: &[u32]) -> Result<(), TestCaseError> 
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
         threshold: plan.z_star,
+        withholds_drops: false,
     };
     let end = state.now() + 3000;
     let mut whole = state.clone();

@@ -17,6 +17,7 @@ fn starts(counts: &[u64], z_star: f64) -> Vec<(usize, Direction, f64)> {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
         threshold: z_star,
+        withholds_drops: false,
     };
     let history = Counts(counts.to_vec());
     let mut state = SeriesState::silent();

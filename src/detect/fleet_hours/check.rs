@@ -41,10 +41,15 @@ impl FleetHours {
         )?;
         let are_whole = self.reports.iter().all(is_report);
         require(are_whole, "reports", "they are whole")?;
+        let reported = if pristine.is_part() { 0 } else { self.first };
         within(
             "fleet",
-            self.fleet.check(&pristine.fleet, self.first, SERIES_MAX),
+            self.fleet.check(&pristine.fleet, reported, SERIES_MAX),
         )?;
+        if pristine.is_part() {
+            let is_threshold = self.threshold.is_some_and(|one| one.is_sound(SERIES_MAX));
+            return require(is_threshold, "threshold", "it comes of a line");
+        }
         let threshold = self.fleet.threshold_for(hour);
         let is_in_force = self.threshold == Some(threshold);
         require(is_in_force, "threshold", "it is the one in force")

@@ -47,7 +47,8 @@ impl SeriesState {
             return Decision::stays(phase);
         };
         let z_threshold = self.threshold(scene.t, direction, ctx);
-        let fires = surprise.is_enough(start_z, z_threshold, ctx.tuning);
+        let is_withheld = direction == Direction::Down && ctx.withholds_drops;
+        let fires = surprise.is_enough(start_z, z_threshold, ctx.tuning) && !is_withheld;
         let onset = if fires {
             scene.onset(direction)
         } else {
