@@ -8,6 +8,7 @@
 //! | [`formats`] | bytes to values and back, one file per format |
 //! | [`ingest`] | stage 1: which events count, duplicates, lateness, tallies |
 //! | [`detect`] | stage 2: window, baseline, incident; a pure function of the rates log |
+//! | [`protocol`] | the consumer's protocol: assign, restore, mute, commit, as state machines |
 //! | [`view`] | what outsiders may see of the engine |
 //! | [`synth`] | labelled traffic with known answers |
 //! | [`config`] | settings as written, settings as checked |
@@ -25,10 +26,13 @@ pub mod detect;
 pub mod formats;
 pub mod ingest;
 pub mod model;
+pub mod protocol;
 pub mod rateslog;
 pub mod service;
 pub mod sink;
 pub mod source;
+#[cfg(feature = "kafka")]
+pub mod store;
 pub mod synth;
 pub mod telemetry;
 pub mod view;

@@ -193,6 +193,12 @@ impl Decoded {
         self.counts = DecodeCounts::default();
     }
 
+    /// Takes the rejects out, and leaves the events and counts.
+    pub fn take_rejects(&mut self) -> Vec<Reject> {
+        self.reject_bytes = 0;
+        std::mem::take(&mut self.rejects)
+    }
+
     /// Holds as much as `room` says, or more.
     pub fn is_full(&self, room: &DecodeRoom) -> bool {
         self.events.len() >= room.events

@@ -78,6 +78,26 @@ impl IngestCounts {
         ]
     }
 
+    /// Adds the counts of another source.
+    pub fn add(&mut self, other: &IngestCounts) {
+        self.counted += other.counted;
+        self.late += other.late;
+        self.late_idle += other.late_idle;
+        self.too_late += other.too_late;
+        self.duplicate += other.duplicate;
+        self.read_call += other.read_call;
+        self.data_off += other.data_off;
+        self.not_selected += other.not_selected;
+        self.event_type_excluded += other.event_type_excluded;
+        self.update += other.update;
+        self.insight += other.insight;
+        self.aggregated += other.aggregated;
+        self.network_activity += other.network_activity;
+        self.other_category += other.other_category;
+        self.limits.ids_forgotten += other.limits.ids_forgotten;
+        self.limits.early_flushes += other.limits.early_flushes;
+    }
+
     pub fn total(&self) -> u64 {
         self.by_name().iter().map(|(_, count)| count).sum()
     }

@@ -47,6 +47,8 @@ pub struct Ingest {
     sent_position: u64,
     /// The Progress that went out last.
     progress: Option<Progress>,
+    /// Highest time among the events of [`Self::warm`].
+    warmed: EventTime,
 }
 
 /// What can be said of an event without knowing any other.
@@ -75,7 +77,64 @@ impl Ingest {
             watermark: Minute(0),
             sent_position: 0,
             progress: None,
+            warmed: EventTime::default(),
         }
+    }
+
+    /// Goes on where an earlier owner of the source stood. What it remembered of event ids comes
+    /// back by [`Self::warm`].
+    pub fn resume(&mut self, highest: Option<EventTime>, watermark: EventTime) {
+        self.highest = highest;
+        self.watermark = watermark.minute();
+        if highest.is_some() || self.watermark > Minute(0) {
+            self.progress = Some(Progress {
+                source: self.source,
+                position: 0,
+                watermark: self.watermark.start(),
+                state: SourceState::Active,
+            });
+        }
+    }
+
+    /// Remembers the event ids of events that were counted before, and nothing else of them.
+    pub fn warm(&mut self, batch: &EventBatch, range: Range<usize>) {
+        for index in range {
+            let event = batch.get(index);
+            let counts = judge(&event, &self.settings).is_ok();
+            if counts && !event.event_id().is_empty() {
+                let highest = self.warmed.max(event.time());
+                self.warmed = highest;
+                let id = event_id_fingerprint(event.account(), event.event_id());
+                self.recent_ids.is_duplicate(id, event.time(), highest);
+            }
+        }
+    }
+
+    /// Sends all that is pending, open minutes included: counts of a minute add up. Time does not
+    /// move.
+    pub fn send_pending(&mut self, out: &mut Vec<LogRecord>) {
+        self.send_rates(Minute(u32::MAX), out);
+        self.sent_position = self.position;
+    }
+
+    /// Says that the source is paused, lags or fails: what was proven of it holds no longer.
+    pub fn block(&mut self, out: &mut Vec<LogRecord>) {
+        self.send_progress(SourceState::Blocked, out);
+    }
+
+    /// Highest event time so far.
+    pub fn highest(&self) -> Option<EventTime> {
+        self.highest
+    }
+
+    /// Counts before this time are final.
+    pub fn watermark(&self) -> EventTime {
+        self.watermark.start()
+    }
+
+    /// What the Progress that went out last said of the source.
+    pub fn state(&self) -> Option<SourceState> {
+        self.progress.as_ref().map(|progress| progress.state)
     }
 
     /// Takes in the events `range` of `batch`, the next of the source.

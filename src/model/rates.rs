@@ -158,6 +158,11 @@ impl RatesBuilder {
         self.rates.entries.is_empty()
     }
 
+    /// Attribution values in the dictionary.
+    pub fn values_len(&self) -> usize {
+        self.rates.values.len()
+    }
+
     /// Adds a key to the dictionary; the caller adds each key once.
     pub fn add_key(&mut self, key: SeriesRef<'_>, category: SourceCategory) -> u32 {
         let fingerprint = key.fingerprint();

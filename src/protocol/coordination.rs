@@ -1,0 +1,171 @@
+//! What the coordination topic says, read from its beginning: sources, origin, thresholds.
+//!
+//! Every reader that has come equally far holds the same. Whatever is said twice counts once, and
+//! the first to be said stays: a leader that was replaced without knowing may repeat what the next
+//! one said, never contradict it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::coordination_record::{CoordinationRecord, SourceName};
+use crate::detect::fleet::{Fleet, HourReport, Threshold};
+use crate::model::Minute;
+
+/// The state of the coordination topic.
+#[derive(Clone, Debug, Default)]
+pub struct Coordination {
+    settings: Option<String>,
+    sources: Vec<SourceName>,
+    index: HashMap<SourceName, u32>,
+    /// Sources of the first announcement, without which time does not begin.
+    first_sources: Option<u32>,
+    candidates: BTreeMap<u32, Candidate>,
+    origin: Option<Minute>,
+    /// Reports of hours without a threshold made of them, by hour.
+    reports: BTreeMap<u32, Reported>,
+    thresholds: BTreeMap<u32, Threshold>,
+    fleet: Option<Fleet>,
+}
+
+/// What a partition said of its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub first: Option<Minute>,
+    pub passed: Minute,
+}
+
+/// Reports of one hour so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reported {
+    pub partitions: BTreeSet<u32>,
+    pub sum: HourReport,
+}
+
+impl Coordination {
+    /// Takes the next record.
+    pub fn apply(&mut self, record: &CoordinationRecord) {
+        match record {
+            CoordinationRecord::Settings { canonical } => self.settings = Some(canonical.clone()),
+            CoordinationRecord::Sources { names } => self.add_sources(names),
+            CoordinationRecord::Candidate {
+                partition,
+                first,
+                passed,
+            } => self.add_candidate(*partition, first.map(Minute), Minute(*passed)),
+            CoordinationRecord::Origin { minute } => {
+                self.origin.get_or_insert(Minute(*minute));
+            }
+            CoordinationRecord::Report {
+                partition,
+                hour,
+                report,
+            } => {
+                if *hour < self.next_hour().unwrap_or(0) {
+                    return;
+                }
+                let reported = self.reports.entry(*hour).or_default();
+                if reported.partitions.insert(*partition) {
+                    report.add_to(&mut reported.sum);
+                }
+            }
+            CoordinationRecord::Threshold {
+                hour,
+                threshold,
+                fleet,
+            } => {
+                if self.thresholds.contains_key(hour) {
+                    return;
+                }
+                self.thresholds.insert(*hour, *threshold);
+                self.fleet = Some(fleet.as_ref().clone());
+                let next = self.next_hour().unwrap_or(0);
+                self.reports = self.reports.split_off(&next);
+            }
+            CoordinationRecord::Leader { .. } => {}
+        }
+    }
+
+    /// Settings in force, as canonical text.
+    pub fn settings(&self) -> Option<&str> {
+        self.settings.as_deref()
+    }
+
+    /// All sources that were ever named, in the order of their indices.
+    pub fn sources(&self) -> &[SourceName] {
+        &self.sources
+    }
+
+    pub fn index_of(&self, source: &SourceName) -> Option<u32> {
+        self.index.get(source).copied()
+    }
+
+    /// Sources that have to report before time begins.
+    pub fn first_sources(&self) -> Option<u32> {
+        self.first_sources
+    }
+
+    pub fn origin(&self) -> Option<Minute> {
+        self.origin
+    }
+
+    /// The earliest first minute that a partition has named.
+    pub fn first_candidate(&self) -> Option<Minute> {
+        self.candidates.values().filter_map(|one| one.first).min()
+    }
+
+    pub fn threshold(&self, hour: u32) -> Option<&Threshold> {
+        self.thresholds.get(&hour)
+    }
+
+    /// Thresholds from an hour since 1970 on.
+    pub fn thresholds_from(&self, hour: u32) -> impl Iterator<Item = (u32, &Threshold)> {
+        self.thresholds
+            .range(hour..)
+            .map(|(hour, one)| (*hour, one))
+    }
+
+    /// The hour, since 1970, that the next sum of reports is for.
+    pub fn next_hour(&self) -> Option<u32> {
+        let origin = self.origin?.hour();
+        Some(origin + self.fleet.as_ref().map_or(0, Fleet::next_hour))
+    }
+
+    /// Whether a partition has reported an hour, or nobody waits for its report.
+    pub fn has_report(&self, partition: u32, hour: u32) -> bool {
+        self.next_hour().is_some_and(|next| hour < next)
+            || self
+                .reports
+                .get(&hour)
+                .is_some_and(|reported| reported.partitions.contains(&partition))
+    }
+
+    pub(super) fn reported(&self, hour: u32) -> Option<&Reported> {
+        self.reports.get(&hour)
+    }
+
+    pub(super) fn candidates(&self) -> &BTreeMap<u32, Candidate> {
+        &self.candidates
+    }
+
+    pub(super) fn fleet(&self) -> Option<&Fleet> {
+        self.fleet.as_ref()
+    }
+
+    fn add_sources(&mut self, names: &[SourceName]) {
+        for name in names {
+            if !self.index.contains_key(name) {
+                self.index.insert(name.clone(), self.sources.len() as u32);
+                self.sources.push(name.clone());
+            }
+        }
+        self.first_sources.get_or_insert(self.sources.len() as u32);
+    }
+
+    fn add_candidate(&mut self, partition: u32, first: Option<Minute>, passed: Minute) {
+        let candidate = self.candidates.entry(partition).or_insert(Candidate {
+            first: None,
+            passed,
+        });
+        candidate.first = candidate.first.or(first);
+        candidate.passed = candidate.passed.max(passed);
+    }
+}

@@ -1,0 +1,423 @@
+//! A member of the group that reads the input topics: messages in, transactions out.
+//!
+//! A transaction holds, of every source, the counts and the progress made from its messages and the
+//! offset they end at. While it is not known to be committed it is kept and offered again; a source
+//! that is taken away takes its part out. So nothing is counted twice and nothing is left out,
+//! whatever fails in between.
+
+use std::collections::BTreeMap;
+
+use super::ingest_source::{Messages, Phase, Resumed, Source, SourceFound, SourceTransaction};
+use super::{Coordination, CoordinationRecord, IngestMetadata, SourceName};
+use crate::ingest::{IngestCounts, IngestSettings};
+use crate::model::{EventTime, SourceState};
+
+/// Pause after a transaction that was given up.
+const RETRY_MS: u64 = 100;
+
+/// What does not change while a member runs.
+#[derive(Clone, Debug)]
+pub struct IngestSetup {
+    pub settings: IngestSettings,
+    /// Partitions of the rates log.
+    pub partitions: u32,
+    /// A new group begins at the end of a source, and not at its beginning.
+    pub starts_at_end: bool,
+    pub future_max_seconds: u64,
+    pub ahead_max_seconds: u64,
+    pub delivery_delay_seconds: u64,
+    pub commit_interval_ms: u64,
+    /// Bytes of messages after which a commit does not wait for its time.
+    pub commit_bytes_max: u64,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IngestAction {
+    /// Ask for the committed offset and the ends, and answer with [`IngestMember::found`].
+    Find {
+        source: SourceName,
+        generation: u64,
+    },
+    /// Read on from an offset.
+    Read {
+        source: SourceName,
+        from: u64,
+    },
+    Pause {
+        source: SourceName,
+    },
+    Resume {
+        source: SourceName,
+    },
+    /// Commit [`IngestMember::transaction`] and answer with [`IngestMember::committed`] or
+    /// [`IngestMember::aborted`].
+    Commit,
+}
+
+/// What an operator may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IngestNote {
+    /// Messages were deleted before they were read.
+    Lost {
+        source: SourceName,
+        messages: u64,
+    },
+    /// Reading again for event ids begins.
+    Warming {
+        source: SourceName,
+        messages: u64,
+    },
+    Running {
+        source: SourceName,
+        from: u64,
+    },
+}
+
+/// Everything for one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct IngestTransaction {
+    pub sources: Vec<SourceTransaction>,
+}
+
+/// The member.
+#[derive(Debug)]
+pub struct IngestMember {
+    setup: IngestSetup,
+    coordination: Coordination,
+    sources: BTreeMap<SourceName, Source>,
+    generation: u64,
+    transaction: Option<IngestTransaction>,
+    next_commit_ms: u64,
+    bytes: u64,
+    /// Counts of sources that were taken away.
+    counts_before: IngestCounts,
+    futures_before: u64,
+    notes: Vec<IngestNote>,
+}
+
+impl IngestMember {
+    pub fn new(setup: IngestSetup) -> Self {
+        IngestMember {
+            setup,
+            coordination: Coordination::default(),
+            sources: BTreeMap::new(),
+            generation: 0,
+            transaction: None,
+            next_commit_ms: 0,
+            bytes: 0,
+            counts_before: IngestCounts::default(),
+            futures_before: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Sources were given to this member.
+    pub fn assigned(&mut self, names: Vec<SourceName>) -> Vec<IngestAction> {
+        let mut actions = Vec::new();
+        for name in names {
+            self.generation += 1;
+            let source = Source::new(name.clone(), self.generation, &self.setup.settings);
+            self.sources.insert(name.clone(), source);
+            actions.push(IngestAction::Find {
+                source: name,
+                generation: self.generation,
+            });
+        }
+        actions
+    }
+
+    /// Sources were taken away: what was made of them and not committed is the next owner's.
+    pub fn revoked(&mut self, names: &[SourceName]) {
+        for name in names {
+            if let Some(source) = self.sources.remove(name) {
+                self.futures_before += source.futures;
+                if let Some(ingest) = source.ingest() {
+                    self.counts_before.add(ingest.counts());
+                }
+            }
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction
+                .sources
+                .retain(|part| !names.contains(&part.source));
+            if transaction.sources.is_empty() {
+                self.transaction = None;
+            }
+        }
+    }
+
+    /// The answer to [`IngestAction::Find`].
+    pub fn found(
+        &mut self,
+        name: &SourceName,
+        generation: u64,
+        found: &SourceFound,
+    ) -> Vec<IngestAction> {
+        let starts_at_end = self.setup.starts_at_end;
+        let Some(source) = self.sources.get_mut(name) else {
+            return Vec::new();
+        };
+        if source.generation != generation || source.phase != Phase::Finding {
+            return Vec::new();
+        }
+        let resumed = resume(found, starts_at_end);
+        if resumed.lost > 0 {
+            self.notes.push(IngestNote::Lost {
+                source: name.clone(),
+                messages: resumed.lost,
+            });
+        }
+        source.resumed = Some(resumed);
+        source.phase = Phase::Unnamed;
+        self.begin_named()
+    }
+
+    /// The coordination topic went on.
+    pub fn coordinate(&mut self, record: &CoordinationRecord) -> Vec<IngestAction> {
+        self.coordination.apply(record);
+        match record {
+            CoordinationRecord::Sources { .. } => self.begin_named(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Has sources read that know their place and their index.
+    fn begin_named(&mut self) -> Vec<IngestAction> {
+        let mut actions = Vec::new();
+        for (name, source) in &mut self.sources {
+            let (Phase::Unnamed, Some(resumed)) = (source.phase, source.resumed) else {
+                continue;
+            };
+            let Some(index) = self.coordination.index_of(name) else {
+                continue;
+            };
+            source.begin(index, &resumed, &self.setup.settings);
+            actions.push(IngestAction::Read {
+                source: name.clone(),
+                from: resumed.read_from,
+            });
+            self.notes.push(match source.phase {
+                Phase::Warming(until) => IngestNote::Warming {
+                    source: name.clone(),
+                    messages: until - resumed.read_from,
+                },
+                _ => IngestNote::Running {
+                    source: name.clone(),
+                    from: resumed.read_from,
+                },
+            });
+        }
+        actions
+    }
+
+    /// The next messages of a source.
+    pub fn take(&mut self, name: &SourceName, generation: u64, batch: &Messages) {
+        let future_max_ms = self.setup.future_max_seconds as i64 * 1000;
+        let Some(source) = self.sources.get_mut(name) else {
+            return;
+        };
+        if source.generation != generation || source.ingest().is_none() {
+            return;
+        }
+        let was_warming = matches!(source.phase, Phase::Warming(_));
+        source.take(batch, future_max_ms);
+        self.bytes += batch.bytes;
+        if was_warming && source.phase == Phase::Running {
+            self.notes.push(IngestNote::Running {
+                source: name.clone(),
+                from: source.resumed.map_or(0, |resumed| resumed.committed),
+            });
+        }
+    }
+
+    /// A broker said, when asked at `at_ms`, that a source ends at `end`.
+    pub fn ended(&mut self, name: &SourceName, generation: u64, end: u64, at_ms: u64) {
+        let delay_ms = self.setup.delivery_delay_seconds * 1000;
+        let Some(source) = self.sources.get_mut(name) else {
+            return;
+        };
+        if source.generation != generation {
+            return;
+        }
+        let is_proven = source.next >= end && !source.is_paused;
+        let time = at_ms
+            .checked_sub(delay_ms)
+            .and_then(|ms| i64::try_from(ms).ok());
+        match time.and_then(EventTime::from_milliseconds) {
+            Some(time) if is_proven => source.prove_idle(time),
+            _ => source.block(),
+        }
+    }
+
+    /// Nobody could say where a source ends: what was proven of it holds no longer.
+    pub fn unproven(&mut self, name: &SourceName, generation: u64) {
+        if let Some(source) = self.sources.get_mut(name)
+            && source.generation == generation
+        {
+            source.block();
+        }
+    }
+
+    /// Time has passed: what is due.
+    pub fn tick(&mut self, now_ms: u64) -> Vec<IngestAction> {
+        let mut actions = self.hold_back();
+        let is_due = now_ms >= self.next_commit_ms || self.bytes >= self.setup.commit_bytes_max;
+        if is_due && self.prepare() {
+            self.next_commit_ms = now_ms + self.setup.commit_interval_ms;
+            actions.push(IngestAction::Commit);
+        }
+        actions
+    }
+
+    /// Whether there is a transaction to commit now, whatever the time.
+    pub fn prepare(&mut self) -> bool {
+        if self.transaction.is_none() {
+            let partitions = self.setup.partitions;
+            let sources = self.sources.values_mut();
+            let parts: Vec<SourceTransaction> = sources
+                .filter_map(|source| source.take_transaction(partitions))
+                .collect();
+            self.bytes = 0;
+            if !parts.is_empty() {
+                self.transaction = Some(IngestTransaction { sources: parts });
+            }
+        }
+        self.transaction.is_some()
+    }
+
+    /// The transaction to commit.
+    pub fn transaction(&self) -> Option<&IngestTransaction> {
+        self.transaction.as_ref()
+    }
+
+    /// It is committed.
+    pub fn committed(&mut self) {
+        self.transaction = None;
+    }
+
+    /// It is not committed, and is offered again at the next tick.
+    pub fn aborted(&mut self, now_ms: u64) {
+        self.next_commit_ms = now_ms + RETRY_MS;
+    }
+
+    /// Pauses sources too far ahead of the slowest, and has others go on.
+    fn hold_back(&mut self) -> Vec<IngestAction> {
+        let sources = self.sources.values();
+        let times = sources.filter_map(|source| Some((source.ingest()?.highest()?, source)));
+        let Some(slowest) = times
+            .filter(|(_, source)| {
+                source.ingest().and_then(|ingest| ingest.state()) != Some(SourceState::IdleProven)
+            })
+            .map(|(time, _)| time)
+            .min()
+        else {
+            return self.resume_all();
+        };
+        let limit = slowest.seconds() + self.setup.ahead_max_seconds as i64;
+        let mut actions = Vec::new();
+        for source in self.sources.values_mut() {
+            let highest = source.ingest().and_then(|ingest| ingest.highest());
+            let is_ahead = highest.is_some_and(|highest| highest.seconds() > limit);
+            if is_ahead == source.is_paused {
+                continue;
+            }
+            source.is_paused = is_ahead;
+            let name = source.name.clone();
+            actions.push(if is_ahead {
+                source.block();
+                IngestAction::Pause { source: name }
+            } else {
+                IngestAction::Resume { source: name }
+            });
+        }
+        actions
+    }
+
+    fn resume_all(&mut self) -> Vec<IngestAction> {
+        let paused = self.sources.values_mut().filter(|source| source.is_paused);
+        paused
+            .map(|source| {
+                source.is_paused = false;
+                IngestAction::Resume {
+                    source: source.name.clone(),
+                }
+            })
+            .collect()
+    }
+
+    /// What happened since the last call.
+    pub fn take_notes(&mut self) -> Vec<IngestNote> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What became of events, of sources that were taken away as well.
+    pub fn counts(&self) -> IngestCounts {
+        let mut counts = self.counts_before;
+        for ingest in self.sources.values().filter_map(Source::ingest) {
+            counts.add(ingest.counts());
+        }
+        counts
+    }
+
+    /// Events rejected because they lay in the future.
+    pub fn futures(&self) -> u64 {
+        self.futures_before
+            + self
+                .sources
+                .values()
+                .map(|source| source.futures)
+                .sum::<u64>()
+    }
+
+    /// Sources with their state, next offset and watermark.
+    pub fn states(
+        &self,
+    ) -> impl Iterator<Item = (&SourceName, SourceState, u64, Option<EventTime>)> {
+        self.sources.iter().map(|(name, source)| {
+            let state = source.ingest().and_then(|ingest| ingest.state());
+            let state = match (source.phase, source.is_paused) {
+                (Phase::Running, false) => state.unwrap_or(SourceState::Active),
+                _ => SourceState::Blocked,
+            };
+            let watermark = source.ingest().map(|ingest| ingest.watermark());
+            (name, state, source.next, watermark)
+        })
+    }
+
+    /// Sources that do not count yet.
+    pub fn waiting(&self) -> usize {
+        let waiting = self.sources.values();
+        waiting
+            .filter(|source| source.phase != Phase::Running)
+            .count()
+    }
+
+    /// The assignment that a source came with, for answers that may come late.
+    pub fn generation_of(&self, name: &SourceName) -> Option<u64> {
+        self.sources.get(name).map(|source| source.generation)
+    }
+}
+
+/// Where to read on, given what the brokers know.
+fn resume(found: &SourceFound, starts_at_end: bool) -> Resumed {
+    let (start, end) = found.ends;
+    let Some((committed, text)) = &found.committed else {
+        let from = if starts_at_end { end } else { start };
+        return Resumed {
+            read_from: from,
+            committed: from,
+            metadata: None,
+            lost: 0,
+        };
+    };
+    let metadata = IngestMetadata::parse(text);
+    let position = (*committed).max(start);
+    let dedup_from = metadata.map_or(position, |metadata| metadata.dedup_from);
+    Resumed {
+        read_from: dedup_from.clamp(start, position),
+        committed: position,
+        metadata,
+        lost: position - committed,
+    }
+}

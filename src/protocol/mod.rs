@@ -1,0 +1,37 @@
+//! The consumer's protocol: who owns what, from where to read, what to commit, when to speak.
+//!
+//! State machines without I/O: the shell tells what happened and does what they answer, and so does
+//! the simulator that tests them. `IngestMember` turns messages into transactions on the rates log,
+//! `DetectMember` turns partitions of it into insights, `Leader` decides what all have to agree on.
+//! A transaction holds everything a step made together with the positions it was made from, so a
+//! crash at any point loses and repeats nothing.
+
+mod believed_clock;
+mod coordination;
+mod coordination_record;
+mod dead_letter;
+mod dedup_window;
+mod detect_actions;
+mod detect_member;
+mod detect_partition;
+mod detect_steps;
+mod ingest_member;
+mod ingest_source;
+mod leader;
+mod offset_metadata;
+mod outbox;
+
+pub use believed_clock::BelievedClock;
+pub use coordination::Coordination;
+pub use coordination_record::{CoordinationError, CoordinationRecord, SourceName, SparseReport};
+pub use dead_letter::{DeadLetter, REJECT_FUTURE};
+pub use detect_actions::{
+    Checkpoint, DetectAction, DetectNote, DetectTransaction, OutputContent, OutputRecord,
+};
+pub use detect_member::{DetectMember, DetectSetup};
+pub use detect_partition::{CheckpointName, Found};
+pub use ingest_member::{IngestAction, IngestMember, IngestNote, IngestSetup, IngestTransaction};
+pub use ingest_source::{MessageEnd, Messages, SourceFound, SourceTransaction};
+pub use leader::Leader;
+pub use offset_metadata::{DetectMetadata, IngestMetadata};
+pub use outbox::{partition_of, split};

@@ -1,0 +1,97 @@
+//! A broker as the protocol sees it: logs, groups with generations, transactions, a store.
+//!
+//! Everything that real brokers do and that matters to exactly-once is here in a few lines: a
+//! transaction is there at once or not at all, its commit may be applied and its answer lost, a
+//! member of an old generation cannot commit, a producer that was replaced cannot write.
+
+use std::collections::BTreeMap;
+
+use insightd::protocol::{Checkpoint, CheckpointName, CoordinationRecord};
+
+/// A group by name of its topic.
+pub const INGEST: &str = "ingest";
+pub const DETECT: &str = "detect";
+
+/// A consumer group: who owns what, in which generation, and what is committed.
+#[derive(Default)]
+pub struct Group {
+    pub generation: u64,
+    /// Owner of each partition.
+    pub owners: BTreeMap<u32, u32>,
+    pub committed: BTreeMap<u32, (u64, String)>,
+}
+
+/// A log whose offsets have holes where transactions ended.
+pub struct Log<T> {
+    pub records: BTreeMap<u64, T>,
+    pub end: u64,
+    /// Records before this were deleted.
+    pub start: u64,
+}
+
+#[derive(Default)]
+pub struct Broker {
+    pub rates: Vec<Log<Vec<u8>>>,
+    pub coordination: Log<CoordinationRecord>,
+    pub outputs: Vec<Vec<u8>>,
+    pub groups: BTreeMap<&'static str, Group>,
+    /// Checkpoints by partition; an empty snapshot is one that was torn.
+    pub store: BTreeMap<u32, BTreeMap<CheckpointName, Checkpoint>>,
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Log {
+            records: BTreeMap::new(),
+            end: 0,
+            start: 0,
+        }
+    }
+}
+
+impl<T> Log<T> {
+    pub fn append(&mut self, record: T) {
+        self.records.insert(self.end, record);
+        self.end += 1;
+    }
+
+    /// A mark of a transaction takes an offset.
+    pub fn mark(&mut self) {
+        self.end += 1;
+    }
+
+    /// The first record at or after an offset.
+    pub fn next(&self, offset: u64) -> Option<(u64, &T)> {
+        let mut from_here = self.records.range(offset..);
+        from_here.next().map(|(offset, record)| (*offset, record))
+    }
+}
+
+impl Broker {
+    pub fn new(partitions: u32) -> Self {
+        let mut broker = Broker::default();
+        broker.rates = (0..partitions).map(|_| Log::default()).collect();
+        for name in [INGEST, DETECT] {
+            broker.groups.insert(name, Group::default());
+        }
+        broker
+    }
+
+    pub fn group(&mut self, name: &'static str) -> &mut Group {
+        self.groups.get_mut(name).expect("both groups were made")
+    }
+
+    /// Whether a member may commit these partitions: only in the generation it knows, and only what
+    /// it owns in it.
+    pub fn may_commit(
+        &self,
+        name: &'static str,
+        member: u32,
+        generation: u64,
+        partitions: &[u32],
+    ) -> bool {
+        let group = &self.groups[name];
+        let owns = |partition: &u32| group.owners.get(partition) == Some(&member);
+        group.generation == generation && partitions.iter().all(owns)
+    }
+}
