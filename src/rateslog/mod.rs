@@ -3,6 +3,8 @@
 //! One trait, one file per kind: in memory for replay, a directory of checksummed append-only
 //! segments for one machine. The bytes of a record are `formats::rates_record`'s business.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod memory;
 mod segment_file;
 mod segments;

@@ -4,6 +4,10 @@
 //! failure belongs to. It decides nothing.
 
 mod insights;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(feature = "kafka")]
+pub mod kafka_lines;
 mod rates;
 mod rejects;
 mod scores;

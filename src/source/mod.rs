@@ -10,6 +10,8 @@ mod expand;
 mod file_bytes;
 mod file_reader;
 mod gzip;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod packed_bytes;
 mod streams;
 

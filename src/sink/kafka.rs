@@ -1,0 +1,298 @@
+//! Kafka as a sink: transactions that hold records and the positions they were made from.
+//!
+//! Either all of a transaction is there or nothing. What to do after a failure follows from its
+//! class: try again, give the transaction up, or give the producer up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::util::Timeout;
+use rdkafka::{Offset, TopicPartitionList};
+
+/// Time that a question to the brokers may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Times that a call is repeated which may be.
+const RETRIES: u32 = 5;
+
+/// One record to be written.
+pub struct OutgoingRecord<'a> {
+    pub topic: &'a str,
+    /// `None` lets the client choose by the key.
+    pub partition: Option<u32>,
+    pub key: Option<&'a [u8]>,
+    pub value: &'a [u8],
+    pub headers: Vec<(&'a str, String)>,
+}
+
+/// A position that a transaction commits: topic, partition, next offset, metadata.
+pub type CommittedPosition<'a> = (&'a str, u32, u64, &'a str);
+
+/// How a transaction ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransactionEnd {
+    Committed,
+    /// Nothing of it is there; it may be tried again.
+    Aborted {
+        reason: String,
+        /// The group has another generation: its news come with the next polls.
+        is_out_of_group: bool,
+    },
+    /// Nobody knows how it ended, or this producer is of no more use: another has to be begun, and
+    /// the brokers asked what is committed.
+    Lost {
+        reason: String,
+        /// Another producer of this name has begun.
+        is_replaced: bool,
+    },
+}
+
+/// Collects what could not be delivered.
+#[derive(Clone, Default)]
+struct Deliveries {
+    failed: Arc<Mutex<Option<String>>>,
+}
+
+/// A producer of transactions.
+pub struct TransactionProducer {
+    producer: ThreadedProducer<Deliveries>,
+    failed: Arc<Mutex<Option<String>>>,
+}
+
+/// A producer of single records that are the same whoever writes them, and how often.
+pub struct PlainProducer {
+    producer: ThreadedProducer<Deliveries>,
+    failed: Arc<Mutex<Option<String>>>,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!("kafka: {error}: {reason}");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            let text = format!("{}: {error}", message.topic());
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert(text);
+        }
+    }
+}
+
+impl TransactionProducer {
+    /// A producer that shuts out all earlier ones of its name.
+    pub fn begin(properties: &BTreeMap<String, String>, name: &str) -> KafkaResult<Self> {
+        let mut config = base_config(properties);
+        config.set("transactional.id", name);
+        let context = Deliveries::default();
+        let failed = Arc::clone(&context.failed);
+        let producer: ThreadedProducer<Deliveries> = config.create_with_context(context)?;
+        producer.init_transactions(ASK_TIMEOUT)?;
+        Ok(TransactionProducer { producer, failed })
+    }
+
+    /// Writes records and commits positions, all or nothing.
+    pub fn write(
+        &self,
+        records: &[OutgoingRecord<'_>],
+        positions: &[CommittedPosition<'_>],
+        group: Option<&ConsumerGroupMetadata>,
+    ) -> TransactionEnd {
+        *lock(&self.failed) = None;
+        if let Err(error) = self.producer.begin_transaction() {
+            return lost(&error);
+        }
+        let result = self.fill(records, positions, group);
+        let result =
+            result.and_then(|()| retried(|| self.producer.commit_transaction(Timeout::Never)));
+        let Err(error) = result else {
+            return TransactionEnd::Committed;
+        };
+        if is_fatal(&error) {
+            return lost(&error);
+        }
+        let reason = lock(&self.failed).take();
+        let reason = reason.unwrap_or_else(|| error.to_string());
+        if let Err(error) = retried(|| self.producer.abort_transaction(Timeout::Never)) {
+            return lost(&error);
+        }
+        TransactionEnd::Aborted {
+            reason,
+            is_out_of_group: is_out_of_group(&error),
+        }
+    }
+
+    fn fill(
+        &self,
+        records: &[OutgoingRecord<'_>],
+        positions: &[CommittedPosition<'_>],
+        group: Option<&ConsumerGroupMetadata>,
+    ) -> KafkaResult<()> {
+        for record in records {
+            send(&self.producer, record)?;
+        }
+        let (Some(group), [_, ..]) = (group, positions) else {
+            return Ok(());
+        };
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, offset, metadata) in positions {
+            let mut one = list.add_partition(topic, *partition as i32);
+            one.set_offset(Offset::Offset(*offset as i64))?;
+            one.set_metadata(metadata);
+        }
+        retried(|| {
+            self.producer
+                .send_offsets_to_transaction(&list, group, ASK_TIMEOUT)
+        })
+    }
+}
+
+impl PlainProducer {
+    pub fn begin(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
+        let config = base_config(properties);
+        let context = Deliveries::default();
+        let failed = Arc::clone(&context.failed);
+        let producer: ThreadedProducer<Deliveries> = config.create_with_context(context)?;
+        Ok(PlainProducer { producer, failed })
+    }
+
+    pub fn send(&self, record: &OutgoingRecord<'_>) -> KafkaResult<()> {
+        send(&self.producer, record)
+    }
+
+    /// Waits until everything sent is there; the reason if something is not.
+    pub fn flush(&self) -> Result<(), String> {
+        let flushed = self.producer.flush(ASK_TIMEOUT);
+        let failed = lock(&self.failed).take();
+        match (failed, flushed) {
+            (Some(reason), _) => Err(reason),
+            (None, Err(error)) => Err(error.to_string()),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+}
+
+/// Sends one record; waits while the client's queue is full.
+fn send(producer: &ThreadedProducer<Deliveries>, record: &OutgoingRecord<'_>) -> KafkaResult<()> {
+    let mut outgoing: BaseRecord<'_, [u8], [u8]> =
+        BaseRecord::to(record.topic).payload(record.value);
+    if let Some(partition) = record.partition {
+        outgoing = outgoing.partition(partition as i32);
+    }
+    if let Some(key) = record.key {
+        outgoing = outgoing.key(key);
+    }
+    if !record.headers.is_empty() {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header {
+                key,
+                value: Some(value),
+            });
+        }
+        outgoing = outgoing.headers(headers);
+    }
+    loop {
+        match producer.send(outgoing) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                outgoing = back;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+/// Repeats a call that may be repeated.
+fn retried(mut call: impl FnMut() -> KafkaResult<()>) -> KafkaResult<()> {
+    let mut attempt = 0;
+    loop {
+        match call() {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && attempt < RETRIES => {
+                attempt += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Whether a producer is of no more use after this.
+fn is_fatal(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => error.is_fatal() || !error.txn_requires_abort(),
+        KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => true,
+        _ => false,
+    }
+}
+
+fn is_out_of_group(error: &KafkaError) -> bool {
+    matches!(
+        code_of(error),
+        Some(
+            RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::FencedInstanceId
+        )
+    )
+}
+
+fn lost(error: &KafkaError) -> TransactionEnd {
+    TransactionEnd::Lost {
+        reason: error.to_string(),
+        is_replaced: matches!(
+            code_of(error),
+            Some(
+                RDKafkaErrorCode::Fenced
+                    | RDKafkaErrorCode::ProducerFenced
+                    | RDKafkaErrorCode::InvalidProducerEpoch
+            )
+        ),
+    }
+}
+
+fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::Transaction(error) => Some(error.code()),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+/// What all producers have in common.
+fn base_config(properties: &BTreeMap<String, String>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in [
+        ("client.id", "insightd"),
+        ("compression.type", "lz4"),
+        ("linger.ms", "5"),
+        ("batch.size", "1000000"),
+        ("queue.buffering.max.messages", "500000"),
+        ("transaction.timeout.ms", "10000"),
+    ] {
+        config.set(name, value);
+    }
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config.set("enable.idempotence", "true");
+    config.set("acks", "all");
+    config
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

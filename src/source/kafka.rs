@@ -1,0 +1,325 @@
+//! Kafka as a source: a consumer whose positions are decided elsewhere.
+//!
+//! What the group gives is taken paused; from where to read is said later. Nothing is committed
+//! here: positions are committed with what was made of the messages. The reader of one partition
+//! that all instances read is here, too.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+/// A partition of a topic.
+pub type Place = (String, u32);
+
+/// Time that a question to the brokers may take.
+pub const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A change of what a member owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rebalance {
+    Assigned(Vec<Place>),
+    Revoked(Vec<Place>),
+    /// As revoked, but others may own them already.
+    Lost(Vec<Place>),
+}
+
+/// What a poll brought.
+pub enum Polled<'a> {
+    Message(BorrowedMessage<'a>),
+    /// A partition is read to its end.
+    End,
+    Nothing,
+    /// Something failed; the client goes on by itself.
+    Failed(KafkaError),
+}
+
+/// What the client's statistics say of a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionStats {
+    /// Offset at which the end was met last; -1001 if it never was.
+    pub end_met: i64,
+    /// End of the partition, and of what is committed in it.
+    pub high: i64,
+    pub stable: i64,
+}
+
+/// What the client tells beside messages.
+#[derive(Default)]
+pub struct GroupContext {
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    stats: Mutex<HashMap<Place, PartitionStats>>,
+    last_error: Arc<Mutex<Option<String>>>,
+}
+
+/// A member of a consumer group, or with [`GroupConsumer::read_alone`] a reader without one.
+pub struct GroupConsumer {
+    consumer: BaseConsumer<GroupContext>,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!("kafka: {error}: {reason}");
+        *lock(&self.last_error) = Some(reason.to_string());
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut stats = lock(&self.stats);
+        for (topic, inner) in &statistics.topics {
+            for (partition, one) in &inner.partitions {
+                let Ok(partition) = u32::try_from(*partition) else {
+                    continue;
+                };
+                let found = PartitionStats {
+                    end_met: one.eof_offset,
+                    high: one.hi_offset,
+                    stable: one.ls_offset,
+                };
+                stats.insert((topic.clone(), partition), found);
+            }
+        }
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let places = places_of(list);
+        let is_assign = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let result = if is_assign {
+            // Where to read from is not known yet; nothing is read before it is.
+            let placed = list.set_all_offsets(Offset::End);
+            placed
+                .and_then(|()| consumer.incremental_assign(list))
+                .and_then(|()| consumer.pause(list))
+        } else {
+            consumer.incremental_unassign(list)
+        };
+        if let Err(error) = result {
+            tracing::warn!("a change of assignment failed: {error}");
+        }
+        if places.is_empty() {
+            return;
+        }
+        let change = match (is_assign, consumer.assignment_lost()) {
+            (true, _) => Rebalance::Assigned(places),
+            (false, false) => Rebalance::Revoked(places),
+            (false, true) => Rebalance::Lost(places),
+        };
+        lock(&self.rebalances).push_back(change);
+    }
+}
+
+impl GroupConsumer {
+    /// Joins `group` for `topics`.
+    pub fn join(
+        properties: &BTreeMap<String, String>,
+        group: &str,
+        session_timeout: Duration,
+        topics: &[&str],
+    ) -> KafkaResult<Self> {
+        let mut config = base_config(properties);
+        let session_ms = session_timeout.as_millis();
+        config.set("group.id", group);
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        config.set("session.timeout.ms", session_ms.to_string());
+        let heartbeat_ms = (session_ms / 5).clamp(100, 3000);
+        config.set("heartbeat.interval.ms", heartbeat_ms.to_string());
+        let consumer: BaseConsumer<GroupContext> =
+            config.create_with_context(GroupContext::default())?;
+        consumer.subscribe(topics)?;
+        Ok(GroupConsumer { consumer })
+    }
+
+    /// Reads one partition from its oldest record on, whoever else does.
+    pub fn read_alone(
+        properties: &BTreeMap<String, String>,
+        topic: &str,
+        partition: u32,
+    ) -> KafkaResult<Self> {
+        let mut config = base_config(properties);
+        config.set("group.id", "insightd-alone");
+        config.set("auto.offset.reset", "earliest");
+        let consumer: BaseConsumer<GroupContext> =
+            config.create_with_context(GroupContext::default())?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition as i32, Offset::Beginning)?;
+        consumer.assign(&list)?;
+        Ok(GroupConsumer { consumer })
+    }
+
+    /// The next message, the end of a partition, or nothing within `timeout`. Changes of assignment
+    /// happen in here.
+    pub fn poll(&self, timeout: Duration) -> Polled<'_> {
+        match self.consumer.poll(timeout) {
+            None => Polled::Nothing,
+            Some(Ok(message)) => Polled::Message(message),
+            Some(Err(KafkaError::PartitionEOF(_))) => Polled::End,
+            Some(Err(error)) => Polled::Failed(error),
+        }
+    }
+
+    /// Changes of assignment since the last call.
+    pub fn rebalances(&self) -> Vec<Rebalance> {
+        lock(&self.consumer.context().rebalances)
+            .drain(..)
+            .collect()
+    }
+
+    /// What statistics say of a partition.
+    pub fn stats(&self, place: &Place) -> Option<PartitionStats> {
+        lock(&self.consumer.context().stats).get(place).copied()
+    }
+
+    /// Committed offsets with their metadata.
+    pub fn committed(&self, places: &[Place]) -> KafkaResult<Vec<(Place, Option<(u64, String)>)>> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in places {
+            list.add_partition(topic, *partition as i32);
+        }
+        let found = self.consumer.committed_offsets(list, ASK_TIMEOUT)?;
+        let mut committed = Vec::new();
+        for one in found.elements() {
+            one.error()?;
+            let offset = match one.offset() {
+                Offset::Offset(offset) => Some((offset as u64, one.metadata().to_string())),
+                _ => None,
+            };
+            committed.push(((one.topic().to_string(), one.partition() as u32), offset));
+        }
+        Ok(committed)
+    }
+
+    /// Oldest offset, and the one after the newest.
+    pub fn ends(&self, (topic, partition): &Place) -> KafkaResult<(u64, u64)> {
+        let ends = self
+            .consumer
+            .fetch_watermarks(topic, *partition as i32, ASK_TIMEOUT)?;
+        Ok((ends.0.max(0) as u64, ends.1.max(0) as u64))
+    }
+
+    /// Reads a paused partition on from `offset`.
+    pub fn read(&self, place: &Place, offset: u64) -> KafkaResult<()> {
+        let deadline = std::time::Instant::now() + ASK_TIMEOUT;
+        loop {
+            match self.seek(place, offset) {
+                // The partition's fetcher has not begun to run.
+                Err(error) if std::time::Instant::now() < deadline && is_early(&error) => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return self.resume(place),
+            }
+        }
+    }
+
+    pub fn pause(&self, place: &Place) -> KafkaResult<()> {
+        self.consumer.pause(&list_of(place))
+    }
+
+    pub fn resume(&self, place: &Place) -> KafkaResult<()> {
+        self.consumer.resume(&list_of(place))
+    }
+
+    /// Who this member is, for a transaction; to be asked for anew each time.
+    pub fn group(&self) -> Option<ConsumerGroupMetadata> {
+        self.consumer.group_metadata()
+    }
+
+    /// Whether there is a topic, and its partitions.
+    pub fn partitions(&self, topic: &str) -> KafkaResult<Vec<u32>> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
+        let mut partitions = Vec::new();
+        for found in metadata.topics() {
+            if let Some(error) = found.error() {
+                let code = RDKafkaErrorCode::from(error);
+                return Err(KafkaError::MetadataFetch(code));
+            }
+            partitions.extend(found.partitions().iter().map(|one| one.id() as u32));
+        }
+        partitions.sort_unstable();
+        Ok(partitions)
+    }
+
+    fn seek(&self, (topic, partition): &Place, offset: u64) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, *partition as i32, Offset::Offset(offset as i64))?;
+        let sought = self.consumer.seek_partitions(list, ASK_TIMEOUT)?;
+        for one in sought.elements() {
+            one.error()?;
+        }
+        Ok(())
+    }
+}
+
+/// The place of a message.
+pub fn place_of(message: &BorrowedMessage<'_>) -> Place {
+    (message.topic().to_string(), message.partition() as u32)
+}
+
+/// What all consumers have in common.
+fn base_config(properties: &BTreeMap<String, String>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in [
+        ("client.id", "insightd"),
+        ("fetch.queue.backoff.ms", "50"),
+        ("fetch.wait.max.ms", "200"),
+        ("queued.min.messages", "20000"),
+        ("statistics.interval.ms", "5000"),
+        ("topic.metadata.refresh.interval.ms", "30000"),
+        ("auto.offset.reset", "error"),
+    ] {
+        config.set(name, value);
+    }
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    for (name, value) in [
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("enable.partition.eof", "true"),
+        ("isolation.level", "read_committed"),
+    ] {
+        config.set(name, value);
+    }
+    config
+}
+
+fn is_early(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::State)
+        || error.to_string().contains("Erroneous state")
+}
+
+fn places_of(list: &TopicPartitionList) -> Vec<Place> {
+    let elements = list.elements();
+    let places = elements
+        .iter()
+        .map(|one| (one.topic().to_string(), one.partition() as u32));
+    places.collect()
+}
+
+fn list_of((topic, partition): &Place) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, *partition as i32);
+    list
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
