@@ -78,13 +78,8 @@ fn read_text(path: &Path) -> Result<String, CliError> {
 impl InputArguments {
     pub fn kind(&self, settings: &Settings) -> Result<InputKind, CliError> {
         match self.format.as_str() {
-            "auto" => Ok(InputKind::Events(Format::Auto)),
-            "cloudtrail" => Ok(InputKind::Events(Format::CloudTrail)),
             "rates" => Ok(InputKind::Rates),
-            name => match settings.mappings.get(name) {
-                Some(mapping) => Ok(InputKind::Events(Format::Mapping(Arc::clone(mapping)))),
-                None => Err(unknown_format(name, settings)),
-            },
+            name => Ok(InputKind::Events(format_named(name, settings)?)),
         }
     }
 
@@ -94,6 +89,18 @@ impl InputArguments {
             Some(threads) => Ok(threads.min(256)),
             None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         }
+    }
+}
+
+/// The format of events with this name.
+pub fn format_named(name: &str, settings: &Settings) -> Result<Format, CliError> {
+    match name {
+        "auto" => Ok(Format::Auto),
+        "cloudtrail" => Ok(Format::CloudTrail),
+        name => match settings.mappings.get(name) {
+            Some(mapping) => Ok(Format::Mapping(Arc::clone(mapping))),
+            None => Err(unknown_format(name, settings)),
+        },
     }
 }
 

@@ -13,6 +13,8 @@ mod explain;
 mod interrupt;
 mod man;
 mod replay;
+#[cfg(feature = "kafka")]
+mod run;
 pub mod simulate;
 mod state;
 
@@ -44,6 +46,8 @@ struct Cli {
 enum Command {
     Demo(demo::DemoCommand),
     Replay(replay::ReplayCommand),
+    #[cfg(feature = "kafka")]
+    Run(run::RunCommand),
     Simulate(simulate::SimulateArgs),
     Explain(explain::ExplainCommand),
     Config(config::ConfigCommand),
@@ -98,6 +102,8 @@ fn run(command: Command, is_quiet: bool) -> Result<Exit, CliError> {
     match command {
         Command::Demo(command) => command.run(is_quiet),
         Command::Replay(command) => command.run(is_quiet),
+        #[cfg(feature = "kafka")]
+        Command::Run(command) => command.run(),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
         Command::Config(command) => command.run(),

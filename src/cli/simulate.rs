@@ -10,13 +10,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
 
+#[cfg(feature = "kafka")]
+use super::arguments::ConfigArgument;
 use super::interrupt::Interrupt;
 use super::{CliError, Exit};
 use crate::model::{EventTime, Minute};
+#[cfg(feature = "kafka")]
+use crate::service::run::open_topic;
 use crate::synth::{
     Arrivals, Fleet, FleetSettings, Profile, RateRows, START, parse_labels, write_labels,
     write_neutral,
 };
+#[cfg(feature = "kafka")]
+use crate::telemetry::say;
 
 /// Bytes gathered before they are written.
 const CHUNK: usize = 1 << 20;
@@ -57,6 +63,18 @@ pub struct SimulateArgs {
     /// Write here instead of to stdout
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Send each record to this topic instead; without --start the traffic then ends now
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "TOPIC", conflicts_with = "out")]
+    pub to_kafka: Option<String>,
+    /// Records sent a second at most [default: as fast as possible]
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "N", requires = "to_kafka")]
+    pub rate: Option<u32>,
+    /// Where the brokers are: [kafka] of this configuration
+    #[cfg(feature = "kafka")]
+    #[command(flatten)]
+    pub config: ConfigArgument,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,6 +122,10 @@ fn simulate(arguments: &SimulateArgs, interrupt: &Interrupt) -> Result<()> {
         write_traffic(plan(&settings)?.clean(), arguments.format, interrupt, file)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
+    #[cfg(feature = "kafka")]
+    if let Some(topic) = &arguments.to_kafka {
+        return send_traffic(fleet, topic, arguments, interrupt);
+    }
     match &arguments.out {
         Some(path) => write_traffic(fleet, arguments.format, interrupt, create(path)?)
             .with_context(|| format!("cannot write {}", path.display())),
@@ -113,6 +135,39 @@ fn simulate(arguments: &SimulateArgs, interrupt: &Interrupt) -> Result<()> {
             result => result.context("cannot write to stdout"),
         },
     }
+}
+
+#[cfg(feature = "kafka")]
+fn send_traffic(
+    fleet: Fleet,
+    topic: &str,
+    arguments: &SimulateArgs,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let settings = arguments
+        .config
+        .load()
+        .map_err(|error| anyhow!("{error}"))?;
+    let kafka = &settings.service.kafka;
+    let mut lines = open_topic(kafka, topic, arguments.rate)?;
+    write_traffic(fleet, arguments.format, interrupt, &mut lines)
+        .with_context(|| format!("cannot send to topic {topic}"))?;
+    say(format_args!(
+        "sent {} records to topic {topic}",
+        lines.lines()
+    ));
+    Ok(())
+}
+
+/// The start that has traffic of `days` end in the hour that runs.
+#[cfg(feature = "kafka")]
+fn start_to_end_now(days: u32) -> Option<Minute> {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()?;
+    let now = EventTime::from_seconds(now.as_secs() as i64)?.minute();
+    let hour = now.0 - now.0 % Minute::PER_HOUR;
+    hour.checked_sub(days * Minute::PER_DAY).map(Minute)
 }
 
 fn settings(arguments: &SimulateArgs) -> Result<FleetSettings> {
@@ -132,12 +187,21 @@ fn settings(arguments: &SimulateArgs) -> Result<FleetSettings> {
         None => None,
     };
     let (days, series) = profile.defaults();
+    let days = arguments.days.unwrap_or(days);
+    let start = arguments.start;
+    #[cfg(feature = "kafka")]
+    let start = start.or_else(|| {
+        arguments
+            .to_kafka
+            .as_ref()
+            .and_then(|_| start_to_end_now(days))
+    });
     Ok(FleetSettings {
         profile,
-        days: arguments.days.unwrap_or(days),
+        days,
         series: arguments.series.unwrap_or(series),
         seed: arguments.seed,
-        start: arguments.start.unwrap_or(START),
+        start: start.unwrap_or(START),
         inject,
     })
 }

@@ -7,6 +7,8 @@ mod account;
 mod detection;
 mod pipeline;
 mod replay;
+#[cfg(feature = "kafka")]
+pub mod run;
 mod state_file;
 mod stream_files;
 mod what_if;

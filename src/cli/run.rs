@@ -1,0 +1,43 @@
+//! `insightd run`: the Kafka consumer service.
+
+use clap::Args;
+
+use super::arguments::{ConfigArgument, format_named};
+use super::interrupt::Interrupt;
+use super::{CliError, Exit};
+use crate::config::ConfigError;
+use crate::service::run::{RunError, run};
+
+/// Run the service: read events from Kafka, write insights to Kafka
+///
+/// Ctrl-C and SIGTERM commit what was counted and save all state; a second one ends at once.
+/// config/kafka.toml is a configuration to begin with.
+#[derive(Debug, Args)]
+pub struct RunCommand {
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+impl RunCommand {
+    pub fn run(self) -> Result<Exit, CliError> {
+        let document = self.config.read()?;
+        let settings = document.check()?;
+        let format = format_named(&settings.service.kafka.format, &settings).map_err(|_| {
+            let names = settings.mappings.keys().map(String::as_str);
+            let names: Vec<&str> = ["auto", "cloudtrail"].into_iter().chain(names).collect();
+            document.error(
+                "kafka.format",
+                format!("no such format; there are {}", names.join(", ")),
+            )
+        })?;
+        let interrupt = Interrupt::install()?;
+        match run(settings, format, interrupt.stop) {
+            Ok(()) => Ok(Exit::Done),
+            Err(RunError::Config { key, problem }) => {
+                let error: ConfigError = document.error(&key, problem);
+                Err(error.into())
+            }
+            Err(other) => Err(CliError::Failure(other.to_string())),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Threads that read and write checkpoints, so that detection does not wait for the store.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use super::RunError;
+use crate::config::Settings;
+use crate::detect::{DetectSettings, Engine, FleetScope};
+use crate::protocol::{Checkpoint, CheckpointName};
+use crate::store::{CheckpointStore, SavedCheckpoint, StoreError};
+
+/// Checkpoints that wait to be written; over it one is left out.
+const WAITING_MAX: usize = 8;
+/// Threads that read checkpoints.
+const LOADERS: usize = 2;
+
+/// An engine, the settings in force as canonical text, and whether it was rebuilt; or why not.
+pub type LoadResult = Result<(Box<Engine>, String, bool), String>;
+
+/// A checkpoint that was read.
+pub struct Loading {
+    pub partition: u32,
+    pub generation: u64,
+    pub result: LoadResult,
+}
+
+/// The threads.
+pub struct Checkpointing {
+    store: CheckpointStore,
+    writer: Option<(SyncSender<Checkpoint>, JoinHandle<()>)>,
+    orders: Vec<Sender<(u32, u64, CheckpointName)>>,
+    loaded: Receiver<Loading>,
+    loading: usize,
+}
+
+impl Checkpointing {
+    pub fn start(store: CheckpointStore, keep: usize) -> Result<Self, RunError> {
+        let failed = |error| RunError::Failed(format!("cannot start a thread: {error}"));
+        let (queue, written) = sync_channel(WAITING_MAX);
+        let for_writer = store.clone();
+        let thread = std::thread::Builder::new().name("checkpoints".to_string());
+        let thread = thread.spawn(move || write_all(&for_writer, &written, keep));
+        let (out, loaded) = channel();
+        let mut orders = Vec::new();
+        for number in 0..LOADERS {
+            let (order, ordered) = channel();
+            let (store, out) = (store.clone(), out.clone());
+            let loader = std::thread::Builder::new().name(format!("loader-{number}"));
+            loader
+                .spawn(move || load_all(&store, &ordered, &out))
+                .map_err(failed)?;
+            orders.push(order);
+        }
+        Ok(Checkpointing {
+            store,
+            writer: Some((queue, thread.map_err(failed)?)),
+            orders,
+            loaded,
+            loading: 0,
+        })
+    }
+
+    pub fn list(&self, partition: u32) -> Result<Vec<(u64, u64)>, StoreError> {
+        self.store.list(partition)
+    }
+
+    pub fn load(&mut self, partition: u32, generation: u64, checkpoint: CheckpointName) {
+        let loader = partition as usize % self.orders.len();
+        self.loading += 1;
+        // A loader ends only with this value.
+        let _ = self.orders[loader].send((partition, generation, checkpoint));
+    }
+
+    pub fn is_loading(&self) -> bool {
+        self.loading > 0
+    }
+
+    /// Checkpoints that were read since the last call.
+    pub fn loaded(&mut self) -> Vec<Loading> {
+        let loaded: Vec<Loading> = self.loaded.try_iter().collect();
+        self.loading -= loaded.len();
+        loaded
+    }
+
+    /// Has a checkpoint written. While the store is behind, one is left out: the next will do.
+    pub fn save(&mut self, checkpoint: Checkpoint) {
+        let Some((queue, _)) = &self.writer else {
+            return;
+        };
+        if let Err(TrySendError::Full(left_out)) = queue.try_send(checkpoint) {
+            tracing::warn!(
+                partition = left_out.partition,
+                "a checkpoint was left out: the store is slow or away"
+            );
+        }
+    }
+
+    /// Waits until all are written.
+    pub fn finish(&mut self) {
+        if let Some((queue, thread)) = self.writer.take() {
+            drop(queue);
+            // A panic there was told where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write_all(store: &CheckpointStore, checkpoints: &Receiver<Checkpoint>, keep: usize) {
+    while let Ok(checkpoint) = checkpoints.recv() {
+        let saved = SavedCheckpoint {
+            partition: checkpoint.partition,
+            offset: checkpoint.name.offset,
+            digest: checkpoint.name.digest,
+            is_rebuilt: checkpoint.is_rebuilt,
+            canonical: checkpoint.canonical,
+            snapshot: checkpoint.snapshot,
+        };
+        let written = store.write(&saved).and_then(|bytes| {
+            store.prune(saved.partition, keep)?;
+            Ok(bytes)
+        });
+        match written {
+            Ok(bytes) => tracing::debug!(partition = saved.partition, bytes, "saved"),
+            Err(error) => tracing::warn!(
+                partition = saved.partition,
+                "a checkpoint could not be written: {error}; detection goes on"
+            ),
+        }
+    }
+}
+
+fn load_all(
+    store: &CheckpointStore,
+    orders: &Receiver<(u32, u64, CheckpointName)>,
+    out: &Sender<Loading>,
+) {
+    while let Ok((partition, generation, name)) = orders.recv() {
+        let loading = Loading {
+            partition,
+            generation,
+            result: load(store, partition, name),
+        };
+        if out.send(loading).is_err() {
+            return;
+        }
+    }
+}
+
+fn load(store: &CheckpointStore, partition: u32, name: CheckpointName) -> LoadResult {
+    let saved = store.read(partition, name.offset, name.digest);
+    let saved = saved.map_err(|error| error.to_string())?;
+    let settings = Settings::from_canonical(&saved.canonical);
+    let settings = settings.map_err(|error| format!("its settings are none: {error}"))?;
+    let settings = DetectSettings {
+        fleet: FleetScope::Part,
+        ..settings.detect
+    };
+    let engine = Engine::restore(settings, &saved.snapshot).map_err(|error| error.to_string())?;
+    Ok((Box::new(engine), saved.canonical, saved.is_rebuilt))
+}

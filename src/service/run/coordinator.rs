@@ -1,0 +1,316 @@
+//! Reads what all agree on, tells the stages, and decides it where this instance was elected.
+//!
+//! Leading is owning the coordination topic's one partition in a consumer group. A leader first
+//! shuts out the one before by taking its producer's name, then reads to its own first record, and
+//! decides only on what it has read back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use rdkafka::message::Message;
+
+use super::clients::explain;
+use super::producers::Producer;
+use super::{RunError, Shared};
+use crate::config::{Role, Settings};
+use crate::model::LogRecord;
+use crate::protocol::{Coordination, CoordinationRecord, Leader, SourceName};
+use crate::rateslog::kafka::to_message;
+use crate::sink::kafka::{OutgoingRecord, TransactionEnd};
+use crate::source::kafka::{GroupConsumer, Polled, Rebalance};
+
+/// How often the partitions of the input topics are looked up.
+const LOOK_UP_MS: u64 = 10_000;
+/// Messages read between two looks at other things.
+const MESSAGES_MAX: usize = 1000;
+
+struct Coordinator<'a> {
+    shared: &'a Shared,
+    listeners: &'a [Sender<CoordinationRecord>],
+    reader: GroupConsumer,
+    /// Where leaders are elected; instances that do not count events stand aside.
+    election: Option<GroupConsumer>,
+    coordination: Coordination,
+    leading: Option<Leading>,
+}
+
+/// What a leader has.
+struct Leading {
+    leader: Leader,
+    producer: Producer,
+    /// Written and not read back.
+    awaited: VecDeque<CoordinationRecord>,
+    has_begun: bool,
+    next_look_up_ms: u64,
+}
+
+pub fn run(shared: &Arc<Shared>, listeners: &[Sender<CoordinationRecord>]) -> Result<(), RunError> {
+    let kafka = &shared.settings.service.kafka;
+    let topic = kafka.coordination_topic.as_str();
+    let client = |error| RunError::Kafka(explain("coordination", &error, None));
+    let reader = GroupConsumer::read_alone(&shared.properties, topic, 0).map_err(client)?;
+    let session = Duration::from_secs(kafka.session_timeout_seconds);
+    let election = (shared.settings.service.role != Role::Detect)
+        .then(|| {
+            let group = shared.name("coordinator");
+            GroupConsumer::join(&shared.properties, &group, session, &[topic])
+        })
+        .transpose()
+        .map_err(client)?;
+    let mut coordinator = Coordinator {
+        shared,
+        listeners,
+        reader,
+        election,
+        coordination: Coordination::default(),
+        leading: None,
+    };
+    while !shared.is_stopped() {
+        coordinator.turn()?;
+    }
+    Ok(())
+}
+
+impl Coordinator<'_> {
+    fn turn(&mut self) -> Result<(), RunError> {
+        self.hold_election();
+        self.read()?;
+        self.lead()
+    }
+
+    fn hold_election(&mut self) {
+        let Some(election) = &self.election else {
+            return;
+        };
+        while let Polled::Message(_) = election.poll(Duration::ZERO) {}
+        for change in election.rebalances() {
+            match change {
+                Rebalance::Assigned(_) => {
+                    tracing::info!("this instance coordinates");
+                    self.leading = Some(self.begin_leading());
+                }
+                Rebalance::Revoked(_) | Rebalance::Lost(_) => {
+                    tracing::info!("this instance coordinates no longer");
+                    self.leading = None;
+                }
+            }
+        }
+    }
+
+    fn begin_leading(&self) -> Leading {
+        let settings = &self.shared.settings;
+        let leader = Leader::new(
+            settings.detect.clone(),
+            settings.canonical.clone(),
+            settings.service.kafka.rates_partitions,
+        );
+        Leading {
+            leader,
+            producer: Producer::new(self.shared.name("coordinator")),
+            awaited: VecDeque::new(),
+            has_begun: false,
+            next_look_up_ms: 0,
+        }
+    }
+
+    /// Reads what has come, waiting a little for the first.
+    fn read(&mut self) -> Result<(), RunError> {
+        let mut timeout = Duration::from_millis(20);
+        let mut records = Vec::new();
+        for _ in 0..MESSAGES_MAX {
+            match self.reader.poll(timeout) {
+                Polled::Message(message) => {
+                    let payload = message.payload().unwrap_or_default();
+                    let record = CoordinationRecord::decode(payload).map_err(|error| {
+                        RunError::Failed(format!(
+                            "offset {} of topic {} cannot be read: {error}; was it written by \
+                             another version?",
+                            message.offset(),
+                            message.topic()
+                        ))
+                    })?;
+                    records.push(record);
+                    timeout = Duration::ZERO;
+                }
+                Polled::End => {}
+                Polled::Failed(error) => tracing::debug!("coordination: {error}"),
+                Polled::Nothing => break,
+            }
+        }
+        for record in records {
+            self.take(record)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: CoordinationRecord) -> Result<(), RunError> {
+        self.coordination.apply(&record);
+        if let CoordinationRecord::Settings { canonical } = &record {
+            self.compare_settings(canonical)?;
+        }
+        if let Some(leading) = &mut self.leading
+            && leading.awaited.front() == Some(&record)
+        {
+            leading.awaited.pop_front();
+        }
+        for listener in self.listeners {
+            // A stage that has ended is about to end the service.
+            let _ = listener.send(record.clone());
+        }
+        Ok(())
+    }
+
+    /// Settings that are in force and others than this instance's: told, or refused where the
+    /// state cannot go on with them.
+    fn compare_settings(&self, canonical: &str) -> Result<(), RunError> {
+        let own = &self.shared.settings;
+        if canonical == own.canonical {
+            return Ok(());
+        }
+        let in_force = Settings::from_canonical(canonical).map(|settings| settings.detect);
+        let Ok(mut in_force) = in_force else {
+            tracing::warn!("the settings in force are of another version");
+            return Ok(());
+        };
+        in_force.fleet = own.detect.fleet;
+        if let Err(refusal) = in_force.can_become(&own.detect) {
+            return Err(RunError::Config {
+                key: "settings".to_string(),
+                problem: refusal.to_string(),
+            });
+        }
+        tracing::warn!(
+            "other settings than this instance's are in force; those of the instance that \
+             coordinates count"
+        );
+        Ok(())
+    }
+
+    fn lead(&mut self) -> Result<(), RunError> {
+        let Some(mut leading) = self.leading.take() else {
+            return Ok(());
+        };
+        let result = self.lead_on(&mut leading);
+        self.leading = Some(leading);
+        result
+    }
+
+    fn lead_on(&mut self, leading: &mut Leading) -> Result<(), RunError> {
+        if !leading.producer.is_ready(self.shared) {
+            return Ok(());
+        }
+        if leading.producer.take_lost() {
+            leading.awaited.clear();
+            leading.has_begun = false;
+        }
+        if !leading.has_begun {
+            leading.has_begun = true;
+            let record = CoordinationRecord::Leader {
+                instance: self.shared.instance.clone(),
+                token: self.shared.clock.now_ms(),
+            };
+            return self.say(leading, vec![record], None);
+        }
+        if !leading.awaited.is_empty() {
+            return Ok(());
+        }
+        if let Some(settings) = leading.leader.new_settings(&self.coordination) {
+            let canonical = self.shared.settings.canonical.clone();
+            let everywhere = to_message(&LogRecord::Settings(canonical));
+            tracing::info!("new settings are in force from here on");
+            return self.say(leading, vec![settings], Some(&everywhere));
+        }
+        let now_ms = self.shared.clock.now_ms();
+        if now_ms >= leading.next_look_up_ms {
+            leading.next_look_up_ms = now_ms + LOOK_UP_MS;
+            let found = self.look_up();
+            if let Some(sources) = leading.leader.new_sources(&self.coordination, &found) {
+                return self.say(leading, vec![sources], None);
+            }
+        }
+        let decided = leading.leader.decide(&self.coordination);
+        if decided.is_empty() {
+            return Ok(());
+        }
+        self.say(leading, decided, None)
+    }
+
+    /// Partitions of the input topics.
+    fn look_up(&self) -> Vec<SourceName> {
+        let mut found = Vec::new();
+        for topic in &self.shared.settings.service.kafka.input_topics {
+            match self.reader.partitions(topic) {
+                Ok(partitions) => {
+                    found.extend(partitions.into_iter().map(|partition| SourceName {
+                        topic: topic.clone(),
+                        partition,
+                    }));
+                }
+                Err(error) => {
+                    tracing::warn!("{}", explain(&format!("topic {topic}"), &error, None));
+                }
+            }
+        }
+        found
+    }
+
+    /// Writes records to the coordination topic, and bytes to every partition of the rates log
+    /// before them, in one transaction.
+    fn say(
+        &mut self,
+        leading: &mut Leading,
+        records: Vec<CoordinationRecord>,
+        everywhere: Option<&[u8]>,
+    ) -> Result<(), RunError> {
+        let kafka = &self.shared.settings.service.kafka;
+        let bytes: Vec<Vec<u8>> = records.iter().map(CoordinationRecord::encode).collect();
+        let mut outgoing = Vec::new();
+        if let Some(everywhere) = everywhere {
+            for partition in 0..kafka.rates_partitions {
+                outgoing.push(outgoing_record(
+                    &kafka.rates_topic,
+                    partition,
+                    "settings",
+                    everywhere,
+                ));
+            }
+        }
+        for (record, bytes) in records.iter().zip(&bytes) {
+            outgoing.push(outgoing_record(
+                &kafka.coordination_topic,
+                0,
+                record.kind(),
+                bytes,
+            ));
+        }
+        match leading.producer.write(&outgoing, &[], None) {
+            Ok(TransactionEnd::Committed) => leading.awaited.extend(records),
+            Ok(TransactionEnd::Aborted { reason, .. }) => {
+                tracing::warn!("a decision could not be written: {reason}; trying again");
+                leading.has_begun = false;
+            }
+            Ok(TransactionEnd::Lost { .. }) => {}
+            // Another instance was elected and this one has not heard of it yet.
+            Err(RunError::Replaced { .. }) => self.leading = None,
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+}
+
+fn outgoing_record<'a>(
+    topic: &'a str,
+    partition: u32,
+    key: &'a str,
+    value: &'a [u8],
+) -> OutgoingRecord<'a> {
+    OutgoingRecord {
+        topic,
+        partition: Some(partition),
+        key: Some(key.as_bytes()),
+        value,
+        headers: Vec::new(),
+    }
+}

@@ -1,0 +1,439 @@
+//! Stage 2 over Kafka: records of the rates log to the member, and what it answers to brokers and
+//! store.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use rdkafka::message::Message;
+use tokio::runtime::Handle;
+
+use super::checkpointing::{Checkpointing, Loading};
+use super::clients::explain;
+use super::output::outgoing;
+use super::producers::Producer;
+use super::{RunError, Shared};
+use crate::config::{OnGap, Settings};
+use crate::detect::{DetectSettings, FleetScope};
+use crate::formats::RecordContext;
+use crate::protocol::{
+    CheckpointName, CoordinationRecord, DetectAction, DetectMember, DetectNote, DetectSetup,
+    DetectTransaction, Found,
+};
+use crate::rateslog::kafka::from_message;
+use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
+use crate::source::kafka::{GroupConsumer, Polled, Rebalance};
+use crate::store::CheckpointStore;
+
+/// Messages polled between two looks at other things.
+const POLLS_MAX: usize = 2000;
+/// Pause before the brokers are asked again.
+const RETRY_MS: u64 = 500;
+
+struct DetectLoop<'a> {
+    shared: &'a Shared,
+    topic: String,
+    consumer: GroupConsumer,
+    producer: Producer,
+    /// Reports to the coordinator.
+    teller: PlainProducer,
+    member: DetectMember,
+    checkpoints: Checkpointing,
+    owned: BTreeSet<u32>,
+    /// Partitions to ask brokers and store for, with their generation, and when.
+    to_find: Vec<(u32, u64)>,
+    find_at_ms: u64,
+    /// Something was told that is not known to be there.
+    has_told: bool,
+}
+
+pub fn run(
+    shared: &Arc<Shared>,
+    coordination: &Receiver<CoordinationRecord>,
+    runtime: Handle,
+) -> Result<(), RunError> {
+    let settings = &shared.settings;
+    let kafka = &settings.service.kafka;
+    let client = |error| RunError::Kafka(explain("detect", &error, None));
+    let session = Duration::from_secs(kafka.session_timeout_seconds);
+    let group = shared.name("detect");
+    let checkpoint = &settings.service.checkpoint;
+    let store = CheckpointStore::open(&checkpoint.path, &kafka.group, runtime);
+    let store = store.map_err(|error| RunError::Config {
+        key: "checkpoint.path".to_string(),
+        problem: error.to_string(),
+    })?;
+    let topic = kafka.rates_topic.clone();
+    let mut detect = DetectLoop {
+        shared,
+        consumer: GroupConsumer::join(&shared.properties, &group, session, &[&topic])
+            .map_err(client)?,
+        topic,
+        producer: Producer::new(format!("{group}-{}", shared.instance)),
+        teller: teller(shared).map_err(client)?,
+        member: DetectMember::new(setup(settings)),
+        checkpoints: Checkpointing::start(store, checkpoint.keep as usize)?,
+        owned: BTreeSet::new(),
+        to_find: Vec::new(),
+        find_at_ms: 0,
+        has_told: false,
+    };
+    while !shared.is_stopped() {
+        for record in coordination.try_iter() {
+            let actions = detect.member.coordinate(&record);
+            detect.perform(actions)?;
+        }
+        detect.turn()?;
+    }
+    detect.drain()
+}
+
+/// A producer that waits for nothing: the coordinator waits for its reports.
+fn teller(shared: &Shared) -> rdkafka::error::KafkaResult<PlainProducer> {
+    let mut properties = shared.properties.clone();
+    properties.insert("linger.ms".to_string(), "0".to_string());
+    PlainProducer::begin(&properties)
+}
+
+fn setup(settings: &Settings) -> DetectSetup {
+    let service = &settings.service;
+    DetectSetup {
+        settings: settings.detect.clone(),
+        canonical: settings.canonical.clone(),
+        parse: parse_settings,
+        context: RecordContext {
+            engine_version: env!("CARGO_PKG_VERSION").to_string(),
+            settings_hash: settings.hash.clone(),
+            include_extension: settings.extension,
+        },
+        commit_interval_ms: service.ingest.commit_interval_seconds * 1000,
+        checkpoint_interval_ms: service.checkpoint.interval_seconds * 1000,
+        fails_on_gap: service.checkpoint.on_gap == OnGap::Fail,
+    }
+}
+
+/// What detection needs of settings in the rates log.
+fn parse_settings(canonical: &str) -> Option<DetectSettings> {
+    let settings = Settings::from_canonical(canonical).ok()?;
+    Some(DetectSettings {
+        fleet: FleetScope::Part,
+        ..settings.detect
+    })
+}
+
+impl DetectLoop<'_> {
+    fn turn(&mut self) -> Result<(), RunError> {
+        self.poll()?;
+        self.rebalance()?;
+        self.find()?;
+        for Loading {
+            partition,
+            generation,
+            result,
+        } in self.checkpoints.loaded()
+        {
+            let actions = self.member.loaded(partition, generation, result);
+            self.perform(actions)?;
+        }
+        self.tick()?;
+        self.tell();
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<(), RunError> {
+        let waits = self.member.is_blocked() || self.checkpoints.is_loading();
+        let mut timeout = Duration::from_millis(if waits { 2 } else { 20 });
+        for _ in 0..POLLS_MAX {
+            let actions = match self.consumer.poll(timeout) {
+                Polled::Message(message) => {
+                    let record = from_message(message.payload());
+                    let (partition, offset) = (message.partition() as u32, message.offset() as u64);
+                    self.member.record(partition, offset, record)
+                }
+                Polled::End => continue,
+                Polled::Failed(error) => {
+                    tracing::debug!("detect: {error}");
+                    break;
+                }
+                Polled::Nothing => break,
+            };
+            timeout = Duration::ZERO;
+            if !actions.is_empty() {
+                self.perform(actions)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rebalance(&mut self) -> Result<(), RunError> {
+        for change in self.consumer.rebalances() {
+            match change {
+                Rebalance::Assigned(places) => {
+                    let partitions: Vec<u32> = places.iter().map(|place| place.1).collect();
+                    tracing::info!(partitions = partitions.len(), "partitions assigned");
+                    self.owned.extend(&partitions);
+                    let actions = self.member.assigned(&partitions);
+                    self.perform(actions)?;
+                }
+                Rebalance::Revoked(places) | Rebalance::Lost(places) => {
+                    let partitions: Vec<u32> = places.iter().map(|place| place.1).collect();
+                    tracing::info!(partitions = partitions.len(), "partitions taken away");
+                    for partition in &partitions {
+                        self.owned.remove(partition);
+                    }
+                    self.to_find
+                        .retain(|(partition, _)| !partitions.contains(partition));
+                    self.member.revoked(&partitions);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, actions: Vec<DetectAction>) -> Result<(), RunError> {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            match action {
+                DetectAction::Find {
+                    partition,
+                    generation,
+                } => self.to_find.push((partition, generation)),
+                DetectAction::Load {
+                    partition,
+                    generation,
+                    checkpoint,
+                } => self.checkpoints.load(partition, generation, checkpoint),
+                DetectAction::Read { partition, from } => {
+                    let read = self.consumer.read(&self.place(partition), from);
+                    read.map_err(|error| self.failure("cannot read", partition, &error))?;
+                }
+                DetectAction::Pause { partition } => {
+                    let paused = self.consumer.pause(&self.place(partition));
+                    paused.map_err(|error| self.failure("cannot pause", partition, &error))?;
+                }
+                DetectAction::Resume { partition } => {
+                    let resumed = self.consumer.resume(&self.place(partition));
+                    resumed.map_err(|error| self.failure("cannot resume", partition, &error))?;
+                }
+                DetectAction::Tell(record) => self.report(&record)?,
+                DetectAction::Commit(transaction) => actions.extend(self.commit(&transaction)?),
+                DetectAction::Store(checkpoint) => self.checkpoints.save(checkpoint),
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, record: &CoordinationRecord) -> Result<(), RunError> {
+        let value = record.encode();
+        let sent = self.teller.send(&OutgoingRecord {
+            topic: &self.shared.settings.service.kafka.coordination_topic,
+            partition: Some(0),
+            key: Some(record.kind().as_bytes()),
+            value: &value,
+            headers: Vec::new(),
+        });
+        self.has_told = true;
+        sent.map_err(|error| RunError::Kafka(explain("cannot report", &error, None)))
+    }
+
+    /// Asks brokers and store.
+    fn find(&mut self) -> Result<(), RunError> {
+        let now_ms = self.shared.clock.now_ms();
+        if self.to_find.is_empty() || now_ms < self.find_at_ms {
+            return Ok(());
+        }
+        let wanted = std::mem::take(&mut self.to_find);
+        let places: Vec<_> = wanted
+            .iter()
+            .map(|(partition, _)| self.place(*partition))
+            .collect();
+        let committed = match self.consumer.committed(&places) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::warn!(
+                    "{}; trying again",
+                    explain("committed offsets", &error, None)
+                );
+                self.to_find = wanted;
+                self.find_at_ms = now_ms + RETRY_MS;
+                return Ok(());
+            }
+        };
+        for (partition, generation) in wanted {
+            let place = self.place(partition);
+            let ends = self
+                .consumer
+                .ends(&place)
+                .map_err(|error| error.to_string());
+            let names = self
+                .checkpoints
+                .list(partition)
+                .map_err(|error| error.to_string());
+            let (ends, names) = match (ends, names) {
+                (Ok(ends), Ok(names)) => (ends, names),
+                (Err(reason), _) | (_, Err(reason)) => {
+                    tracing::warn!(partition, "cannot be restored yet: {reason}; trying again");
+                    self.to_find.push((partition, generation));
+                    self.find_at_ms = now_ms + RETRY_MS;
+                    continue;
+                }
+            };
+            let own = committed.iter().find(|(other, _)| *other == place);
+            let checkpoints = names.into_iter();
+            let found = Found {
+                committed: own.and_then(|(_, committed)| committed.clone()),
+                ends,
+                checkpoints: checkpoints
+                    .map(|(offset, digest)| CheckpointName { offset, digest })
+                    .collect(),
+            };
+            let actions = self.member.found(partition, generation, found);
+            self.perform(actions)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), RunError> {
+        if !self.producer.is_ready(self.shared) {
+            return Ok(());
+        }
+        if self.producer.take_lost() {
+            let partitions: Vec<u32> = self.owned.iter().copied().collect();
+            self.to_find.clear();
+            self.member.revoked(&partitions);
+            for partition in &partitions {
+                let paused = self.consumer.pause(&self.place(*partition));
+                paused.map_err(|error| self.failure("cannot pause", *partition, &error))?;
+            }
+            let actions = self.member.assigned(&partitions);
+            self.perform(actions)?;
+        }
+        let actions = self.member.tick(self.shared.clock.now_ms());
+        self.perform(actions)
+    }
+
+    fn commit(&mut self, transaction: &DetectTransaction) -> Result<Vec<DetectAction>, RunError> {
+        let now_ms = self.shared.clock.now_ms();
+        if std::mem::take(&mut self.has_told)
+            && let Err(reason) = self.teller.flush()
+        {
+            tracing::warn!("detect: reports were not taken: {reason}; beginning again");
+            self.member.aborted(now_ms);
+            self.producer.give_up();
+            return Ok(Vec::new());
+        }
+        let Some(group) = self.consumer.group() else {
+            self.member.aborted(now_ms);
+            return Ok(Vec::new());
+        };
+        let kafka = &self.shared.settings.service.kafka;
+        let keys: Vec<String> = transaction
+            .outputs
+            .iter()
+            .map(super::output::key_of)
+            .collect();
+        let records: Vec<OutgoingRecord<'_>> = transaction
+            .outputs
+            .iter()
+            .zip(&keys)
+            .map(|(output, key)| outgoing(output, key, &kafka.output_topic, &kafka.group))
+            .collect();
+        let positions: Vec<_> = transaction
+            .offsets
+            .iter()
+            .map(|(partition, offset, metadata)| {
+                (self.topic.as_str(), *partition, *offset, metadata.as_str())
+            })
+            .collect();
+        let end = self.producer.write(&records, &positions, Some(&group))?;
+        Ok(match end {
+            TransactionEnd::Committed => self.member.committed(transaction, now_ms),
+            TransactionEnd::Aborted { reason, .. } => {
+                tracing::warn!("detect: a transaction was given up: {reason}; trying again");
+                self.member.aborted(now_ms);
+                Vec::new()
+            }
+            TransactionEnd::Lost { .. } => {
+                self.member.aborted(now_ms);
+                Vec::new()
+            }
+        })
+    }
+
+    fn tell(&mut self) {
+        for note in self.member.take_notes() {
+            match note {
+                DetectNote::Restoring {
+                    partition,
+                    from,
+                    to,
+                } => tracing::debug!(partition, from, to, "replaying what was published"),
+                DetectNote::Running {
+                    partition,
+                    replayed,
+                } => tracing::debug!(partition, replayed, "judging"),
+                DetectNote::Unusable {
+                    partition,
+                    checkpoint,
+                    reason,
+                } => tracing::warn!(
+                    partition,
+                    offset = checkpoint.offset,
+                    "a checkpoint cannot be used, an older one is taken: {reason}"
+                ),
+                DetectNote::Gap {
+                    partition,
+                    oldest,
+                    needed,
+                } => tracing::error!(
+                    partition,
+                    oldest,
+                    needed,
+                    "the rates log lacks what this partition needs; it begins anew and is silent \
+                     until it has warmed up"
+                ),
+                DetectNote::Mismatch { partition } => tracing::error!(
+                    partition,
+                    "the replay led to another state than was committed; please report this"
+                ),
+                DetectNote::Abandoned {
+                    partition,
+                    incidents,
+                } => tracing::warn!(partition, incidents, "open incidents were dropped"),
+                DetectNote::Failed { partition, reason } => {
+                    tracing::error!(partition, "a partition cannot go on: {reason}");
+                }
+                DetectNote::Silent { since } => {
+                    tracing::warn!(%since, "the pipeline is silent: no source has anything new");
+                }
+            }
+        }
+    }
+
+    /// Commits what was decided and saves all state.
+    fn drain(&mut self) -> Result<(), RunError> {
+        if self.producer.is_ready(self.shared)
+            && let Some(transaction) = self.member.prepare()
+        {
+            let actions = self.commit(&transaction)?;
+            self.perform(actions)?;
+        }
+        let actions = self.member.save_all();
+        self.perform(actions)?;
+        self.checkpoints.finish();
+        Ok(())
+    }
+
+    fn place(&self, partition: u32) -> (String, u32) {
+        (self.topic.clone(), partition)
+    }
+
+    fn failure(&self, doing: &str, partition: u32, error: &rdkafka::error::KafkaError) -> RunError {
+        RunError::Kafka(explain(
+            &format!("{doing} {}[{partition}]", self.topic),
+            error,
+            None,
+        ))
+    }
+}

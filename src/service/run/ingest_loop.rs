@@ -1,0 +1,468 @@
+//! Stage 1 over Kafka: polls messages, has them read, and commits what the member makes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use rdkafka::message::{BorrowedMessage, Message};
+
+use super::clients::explain;
+use super::decoding::{RawMessage, RawMessages, Readers};
+use super::prober::{Prober, Question};
+use super::producers::Producer;
+use super::{RunError, Shared};
+use crate::config::Start;
+use crate::protocol::{
+    CoordinationRecord, IngestAction, IngestMember, IngestNote, IngestSetup, SourceFound,
+    SourceName,
+};
+use crate::rateslog::kafka::to_message;
+use crate::sink::kafka::{OutgoingRecord, TransactionEnd};
+use crate::source::kafka::{GroupConsumer, Polled, Rebalance};
+
+/// Messages and bytes of a source that go to a reader at once.
+const BATCH_MESSAGES: usize = 2000;
+const BATCH_BYTES: usize = 512 << 10;
+/// Messages polled between two looks at other things.
+const POLLS_MAX: usize = 4000;
+/// Pause before the brokers are asked again.
+const RETRY_MS: u64 = 500;
+
+struct IngestLoop<'a> {
+    shared: &'a Shared,
+    consumer: GroupConsumer,
+    producer: Producer,
+    member: IngestMember,
+    readers: Readers,
+    prober: Prober,
+    /// Messages polled and not handed on.
+    batches: BTreeMap<SourceName, RawMessages>,
+    /// Batches of each source that are being read.
+    outstanding: BTreeMap<SourceName, usize>,
+    owned: BTreeSet<SourceName>,
+    /// Sources to ask the brokers for, with their generation, and when.
+    to_find: Vec<(SourceName, u64)>,
+    find_at_ms: u64,
+    next_probe_ms: u64,
+}
+
+pub fn run(
+    shared: &Arc<Shared>,
+    coordination: &Receiver<CoordinationRecord>,
+) -> Result<(), RunError> {
+    let settings = &shared.settings;
+    let kafka = &settings.service.kafka;
+    let client = |error| RunError::Kafka(explain("ingest", &error, None));
+    let topics: Vec<&str> = kafka.input_topics.iter().map(String::as_str).collect();
+    let session = Duration::from_secs(kafka.session_timeout_seconds);
+    let group = shared.name("ingest");
+    let readers = Readers::start(
+        settings.service.ingest.threads,
+        &shared.format,
+        &settings.decode,
+    );
+    let readers = readers.map_err(|error| RunError::Failed(format!("cannot start: {error}")))?;
+    let mut ingest = IngestLoop {
+        shared,
+        consumer: GroupConsumer::join(&shared.properties, &group, session, &topics)
+            .map_err(client)?,
+        producer: Producer::new(format!("{group}-{}", shared.instance)),
+        member: IngestMember::new(setup(shared)),
+        readers,
+        prober: Prober::start(&shared.properties).map_err(client)?,
+        batches: BTreeMap::new(),
+        outstanding: BTreeMap::new(),
+        owned: BTreeSet::new(),
+        to_find: Vec::new(),
+        find_at_ms: 0,
+        next_probe_ms: 0,
+    };
+    while !shared.is_stopped() {
+        for record in coordination.try_iter() {
+            let actions = ingest.member.coordinate(&record);
+            ingest.perform(actions)?;
+        }
+        ingest.turn()?;
+    }
+    ingest.drain()
+}
+
+fn setup(shared: &Shared) -> IngestSetup {
+    let service = &shared.settings.service;
+    IngestSetup {
+        settings: shared.settings.ingest.clone(),
+        partitions: service.kafka.rates_partitions,
+        starts_at_end: service.kafka.start == Start::Latest,
+        future_max_seconds: service.ingest.future_max_seconds,
+        ahead_max_seconds: service.ingest.ahead_max_seconds,
+        delivery_delay_seconds: service.silence.delivery_delay_seconds,
+        commit_interval_ms: service.ingest.commit_interval_seconds * 1000,
+        commit_bytes_max: service.ingest.commit_bytes_max,
+    }
+}
+
+impl IngestLoop<'_> {
+    fn turn(&mut self) -> Result<(), RunError> {
+        if self.readers.has_failed() {
+            let text = "a thread that reads messages met a bug and stopped; please report it";
+            return Err(RunError::Failed(text.to_string()));
+        }
+        self.poll();
+        self.rebalance()?;
+        self.find()?;
+        self.take_read(Duration::ZERO);
+        self.probe();
+        self.tick()?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Polls until there is enough or nothing more.
+    fn poll(&mut self) {
+        let is_idle = self.readers.outstanding() == 0 && self.batches.is_empty();
+        let mut timeout = Duration::from_millis(if is_idle { 20 } else { 1 });
+        if !self.readers.has_room() {
+            // The group has to see signs of life, even while there is enough to do.
+            self.take_read(Duration::from_millis(20));
+            if !self.readers.has_room() {
+                return;
+            }
+        }
+        for _ in 0..POLLS_MAX {
+            match self.consumer.poll(timeout) {
+                Polled::Message(message) => {
+                    let full = add(&mut self.batches, &self.member, &message);
+                    timeout = Duration::ZERO;
+                    if let Some(batch) = full {
+                        self.hand_on(batch);
+                        if !self.readers.has_room() {
+                            break;
+                        }
+                    }
+                }
+                Polled::End => {}
+                Polled::Failed(error) => {
+                    tracing::debug!("ingest: {error}");
+                    break;
+                }
+                Polled::Nothing => break,
+            }
+        }
+        while let Some((_, batch)) = self.batches.pop_first() {
+            self.hand_on(batch);
+        }
+    }
+
+    fn hand_on(&mut self, batch: RawMessages) {
+        *self.outstanding.entry(batch.source.clone()).or_default() += 1;
+        self.readers.send(batch);
+    }
+
+    /// Takes in what was read.
+    fn take_read(&mut self, timeout: Duration) {
+        let mut timeout = timeout;
+        while let Some(read) = self.readers.receive(timeout) {
+            timeout = Duration::ZERO;
+            if let Some(count) = self.outstanding.get_mut(&read.source) {
+                *count = count.saturating_sub(1);
+            }
+            self.member
+                .take(&read.source, read.generation, &read.messages);
+        }
+    }
+
+    fn rebalance(&mut self) -> Result<(), RunError> {
+        for change in self.consumer.rebalances() {
+            match change {
+                Rebalance::Assigned(places) => {
+                    let names: Vec<SourceName> = places.into_iter().map(name_of).collect();
+                    tracing::info!(sources = names.len(), "sources assigned");
+                    self.owned.extend(names.iter().cloned());
+                    let actions = self.member.assigned(names);
+                    self.perform(actions)?;
+                }
+                Rebalance::Revoked(places) | Rebalance::Lost(places) => {
+                    let names: Vec<SourceName> = places.into_iter().map(name_of).collect();
+                    tracing::info!(sources = names.len(), "sources taken away");
+                    for name in &names {
+                        self.owned.remove(name);
+                        self.batches.remove(name);
+                    }
+                    self.to_find.retain(|(name, _)| !names.contains(name));
+                    self.member.revoked(&names);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, actions: Vec<IngestAction>) -> Result<(), RunError> {
+        for action in actions {
+            match action {
+                IngestAction::Find { source, generation } => {
+                    self.to_find.push((source, generation));
+                }
+                IngestAction::Read { source, from } => {
+                    let read = self.consumer.read(&place_of(&source), from);
+                    read.map_err(|error| self.failure("cannot read", &source, &error))?;
+                }
+                IngestAction::Pause { source } => {
+                    let paused = self.consumer.pause(&place_of(&source));
+                    paused.map_err(|error| self.failure("cannot pause", &source, &error))?;
+                }
+                IngestAction::Resume { source } => {
+                    let resumed = self.consumer.resume(&place_of(&source));
+                    resumed.map_err(|error| self.failure("cannot resume", &source, &error))?;
+                }
+                IngestAction::Commit => self.commit()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn failure(
+        &self,
+        doing: &str,
+        source: &SourceName,
+        error: &rdkafka::error::KafkaError,
+    ) -> RunError {
+        let doing = format!("{doing} {}[{}]", source.topic, source.partition);
+        RunError::Kafka(explain(&doing, error, None))
+    }
+
+    /// Asks the brokers for positions and ends.
+    fn find(&mut self) -> Result<(), RunError> {
+        let now_ms = self.shared.clock.now_ms();
+        if self.to_find.is_empty() || now_ms < self.find_at_ms {
+            return Ok(());
+        }
+        let wanted = std::mem::take(&mut self.to_find);
+        let places: Vec<_> = wanted.iter().map(|(name, _)| place_of(name)).collect();
+        let committed = match self.consumer.committed(&places) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::warn!(
+                    "{}; trying again",
+                    explain("committed offsets", &error, None)
+                );
+                self.to_find = wanted;
+                self.find_at_ms = now_ms + RETRY_MS;
+                return Ok(());
+            }
+        };
+        for (name, generation) in wanted {
+            let place = place_of(&name);
+            let ends = match self.consumer.ends(&place) {
+                Ok(ends) => ends,
+                Err(error) => {
+                    tracing::warn!("{}; trying again", explain("ends of sources", &error, None));
+                    self.to_find.push((name, generation));
+                    self.find_at_ms = now_ms + RETRY_MS;
+                    continue;
+                }
+            };
+            let own = committed.iter().find(|(other, _)| *other == place);
+            let found = SourceFound {
+                committed: own.and_then(|(_, committed)| committed.clone()),
+                ends,
+            };
+            let actions = self.member.found(&name, generation, &found);
+            self.perform(actions)?;
+        }
+        Ok(())
+    }
+
+    /// Asks where sources end that have nothing more to read, and takes in what was said.
+    fn probe(&mut self) {
+        for answer in self.prober.answers() {
+            let is_read = self
+                .outstanding
+                .get(&answer.source)
+                .is_none_or(|count| *count == 0)
+                && !self.batches.contains_key(&answer.source);
+            let Some(end) = answer.end else {
+                self.member.unproven(&answer.source, answer.generation);
+                continue;
+            };
+            if !is_read {
+                continue;
+            }
+            // Marks of transactions stand behind the last message: the client has read them.
+            let stats = self.consumer.stats(&place_of(&answer.source));
+            let met = stats.is_some_and(|stats| stats.end_met == end as i64);
+            let end = if met { 0 } else { end };
+            self.member
+                .ended(&answer.source, answer.generation, end, answer.at_ms);
+        }
+        let now_ms = self.shared.clock.now_ms();
+        if now_ms < self.next_probe_ms {
+            return;
+        }
+        self.next_probe_ms = now_ms + self.shared.settings.service.ingest.idle_probe_seconds * 1000;
+        let sources = self.owned.iter().filter_map(|name| {
+            let generation = self.member.generation_of(name)?;
+            Some((name.clone(), generation))
+        });
+        let sources = sources.collect();
+        self.prober.ask(Question {
+            sources,
+            at_ms: now_ms,
+        });
+    }
+
+    fn tick(&mut self) -> Result<(), RunError> {
+        if !self.producer.is_ready(self.shared) {
+            return Ok(());
+        }
+        if self.producer.take_lost() {
+            let names: Vec<SourceName> = self.owned.iter().cloned().collect();
+            self.batches.clear();
+            self.to_find.clear();
+            self.member.revoked(&names);
+            for name in &names {
+                self.consumer
+                    .pause(&place_of(name))
+                    .map_err(|error| self.failure("cannot pause", name, &error))?;
+            }
+            let actions = self.member.assigned(names);
+            self.perform(actions)?;
+        }
+        let actions = self.member.tick(self.shared.clock.now_ms());
+        self.perform(actions)
+    }
+
+    fn commit(&mut self) -> Result<(), RunError> {
+        let Some(transaction) = self.member.transaction() else {
+            return Ok(());
+        };
+        let Some(group) = self.consumer.group() else {
+            self.member.aborted(self.shared.clock.now_ms());
+            return Ok(());
+        };
+        let kafka = &self.shared.settings.service.kafka;
+        let mut values = Vec::new();
+        let mut positions = Vec::new();
+        let mut records = Vec::new();
+        for part in &transaction.sources {
+            values.extend(
+                part.records
+                    .iter()
+                    .map(|(partition, record)| (*partition, to_message(record))),
+            );
+            let source = &part.source;
+            let position = (source.topic.as_str(), source.partition, part.offset);
+            positions.push((position.0, position.1, position.2, part.metadata.as_str()));
+            records.extend(part.dead_letters.iter().map(|letter| OutgoingRecord {
+                topic: &kafka.dead_letter_topic,
+                partition: None,
+                key: None,
+                value: &letter.record,
+                headers: vec![
+                    ("insightd.errors.stage", "ingest".to_string()),
+                    ("insightd.errors.topic", letter.topic.clone()),
+                    ("insightd.errors.partition", letter.partition.to_string()),
+                    ("insightd.errors.offset", letter.offset.to_string()),
+                    ("insightd.errors.reason", letter.reason.to_string()),
+                    ("insightd.errors.exception.message", letter.detail.clone()),
+                    (
+                        "insightd.errors.version",
+                        env!("CARGO_PKG_VERSION").to_string(),
+                    ),
+                ],
+            }));
+        }
+        records.extend(values.iter().map(|(partition, value)| OutgoingRecord {
+            topic: &kafka.rates_topic,
+            partition: Some(*partition),
+            key: None,
+            value,
+            headers: Vec::new(),
+        }));
+        let end = self.producer.write(&records, &positions, Some(&group))?;
+        let now_ms = self.shared.clock.now_ms();
+        match end {
+            TransactionEnd::Committed => self.member.committed(),
+            TransactionEnd::Aborted { reason, .. } => {
+                tracing::warn!("ingest: a transaction was given up: {reason}; trying again");
+                self.member.aborted(now_ms);
+            }
+            TransactionEnd::Lost { .. } => self.member.aborted(now_ms),
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self) {
+        for note in self.member.take_notes() {
+            match note {
+                IngestNote::Lost { source, messages } => tracing::warn!(
+                    topic = source.topic,
+                    partition = source.partition,
+                    messages,
+                    "messages were deleted before they were read"
+                ),
+                IngestNote::Warming { source, messages } => tracing::info!(
+                    topic = source.topic,
+                    partition = source.partition,
+                    messages,
+                    "reading again to recognise duplicates"
+                ),
+                IngestNote::Running { source, from } => tracing::info!(
+                    topic = source.topic,
+                    partition = source.partition,
+                    from,
+                    "counting"
+                ),
+            }
+        }
+    }
+
+    /// Takes in what was read and commits it; what was only polled is the next owner's.
+    fn drain(&mut self) -> Result<(), RunError> {
+        self.take_read(Duration::from_millis(200));
+        if self.producer.is_ready(self.shared) && self.member.prepare() {
+            self.commit()?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds a message to its source's batch; the batch if that is full.
+fn add(
+    batches: &mut BTreeMap<SourceName, RawMessages>,
+    member: &IngestMember,
+    message: &BorrowedMessage<'_>,
+) -> Option<RawMessages> {
+    let source = SourceName {
+        topic: message.topic().to_string(),
+        partition: message.partition() as u32,
+    };
+    let generation = member.generation_of(&source)?;
+    let batch = batches
+        .entry(source.clone())
+        .or_insert_with(|| RawMessages {
+            source,
+            generation,
+            bytes: Vec::new(),
+            messages: Vec::new(),
+        });
+    batch
+        .bytes
+        .extend_from_slice(message.payload().unwrap_or_default());
+    batch.messages.push(RawMessage {
+        offset: message.offset() as u64,
+        timestamp_ms: message.timestamp().to_millis(),
+        end: batch.bytes.len(),
+    });
+    let is_full = batch.messages.len() >= BATCH_MESSAGES || batch.bytes.len() >= BATCH_BYTES;
+    let source = is_full.then(|| batch.source.clone())?;
+    batches.remove(&source)
+}
+
+fn name_of((topic, partition): (String, u32)) -> SourceName {
+    SourceName { topic, partition }
+}
+
+fn place_of(name: &SourceName) -> (String, u32) {
+    (name.topic.clone(), name.partition)
+}

@@ -1,0 +1,127 @@
+//! A producer of transactions that is begun again when it is of no more use.
+//!
+//! A producer is lost when brokers are away for too long, when this process was stopped for too
+//! long, or when another one took its name. The first two go by; the third must not, or both would
+//! take the name from each other for ever.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+
+use super::clients::explain;
+use super::{RunError, Shared};
+use crate::sink::kafka::{CommittedPosition, OutgoingRecord, TransactionEnd, TransactionProducer};
+
+/// Pause between attempts.
+const RETRY: Duration = Duration::from_secs(1);
+/// A process that did not get on for so long may have been stopped, and then lost its name to the
+/// broker's own clock.
+const STALL: Duration = Duration::from_secs(4);
+/// How long a stall explains that the name was lost.
+const STALL_MEMORY: Duration = Duration::from_secs(120);
+
+/// A producer, or the intention to have one.
+pub struct Producer {
+    name: String,
+    producer: Option<TransactionProducer>,
+    next_try: Instant,
+    last_turn: Instant,
+    last_stall: Option<Instant>,
+    /// One was lost since the owner last asked.
+    was_lost: bool,
+}
+
+impl Producer {
+    pub fn new(name: String) -> Self {
+        Producer {
+            name,
+            producer: None,
+            next_try: Instant::now(),
+            last_turn: Instant::now(),
+            last_stall: None,
+            was_lost: false,
+        }
+    }
+
+    /// Has a producer, if one can be had now. To be called at every turn.
+    pub fn is_ready(&mut self, shared: &Shared) -> bool {
+        self.turn();
+        if self.producer.is_some() {
+            return true;
+        }
+        if Instant::now() < self.next_try {
+            return false;
+        }
+        match TransactionProducer::begin(&shared.properties, &self.name) {
+            Ok(producer) => self.producer = Some(producer),
+            Err(error) => {
+                let text = explain(
+                    &format!("producer {} cannot begin", self.name),
+                    &error,
+                    None,
+                );
+                tracing::warn!("{text}; trying again");
+                self.next_try = Instant::now() + RETRY;
+            }
+        }
+        self.turn();
+        self.producer.is_some()
+    }
+
+    /// Whether a producer was lost since the last call, so that nobody knows what is committed.
+    pub fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.was_lost)
+    }
+
+    /// Begins another producer, as after a loss.
+    pub fn give_up(&mut self) {
+        self.producer = None;
+        self.was_lost = true;
+    }
+
+    /// Writes a transaction.
+    pub fn write(
+        &mut self,
+        records: &[OutgoingRecord<'_>],
+        positions: &[CommittedPosition<'_>],
+        group: Option<&ConsumerGroupMetadata>,
+    ) -> Result<TransactionEnd, RunError> {
+        let Some(producer) = &self.producer else {
+            return Ok(TransactionEnd::Aborted {
+                reason: "there is no producer".to_string(),
+                is_out_of_group: false,
+            });
+        };
+        let end = producer.write(records, positions, group);
+        if let TransactionEnd::Lost {
+            reason,
+            is_replaced,
+        } = &end
+        {
+            self.turn();
+            let has_stalled = self
+                .last_stall
+                .is_some_and(|at| at.elapsed() < STALL_MEMORY);
+            if *is_replaced && !has_stalled {
+                return Err(RunError::Replaced {
+                    name: self.name.clone(),
+                });
+            }
+            tracing::warn!(
+                producer = self.name,
+                "lost a producer: {reason}; beginning another"
+            );
+            self.producer = None;
+            self.was_lost = true;
+        }
+        Ok(end)
+    }
+
+    fn turn(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.last_turn) >= STALL {
+            self.last_stall = Some(now);
+        }
+        self.last_turn = now;
+    }
+}

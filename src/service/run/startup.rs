@@ -1,0 +1,237 @@
+//! Before anything runs: is there a broker, are the topics there, are they the right ones?
+//!
+//! Whatever a new user gets wrong is met here, once, by name, and not later in a thread.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
+
+use super::RunError;
+use super::clients::explain;
+use crate::config::{KafkaSettings, Role, ServiceSettings};
+use crate::rateslog::kafka::{InternalTopic, create_topic};
+
+/// Time in which a broker has to answer.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Keeps what the client said last.
+#[derive(Clone, Default)]
+struct LastError(Arc<Mutex<Option<String>>>);
+
+impl ClientContext for LastError {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!("kafka: {error}: {reason}");
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all brokers are down follows from what was said before.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) || last.is_none() {
+            *last = Some(reason.to_string());
+        }
+    }
+}
+
+impl ConsumerContext for LastError {}
+
+/// Asks brokers about topics.
+struct Asker<'a> {
+    client: BaseConsumer<LastError>,
+    last: LastError,
+    brokers: &'a str,
+}
+
+/// Checks brokers and topics; makes internal topics that are absent.
+pub fn prepare(
+    properties: &BTreeMap<String, String>,
+    settings: &ServiceSettings,
+) -> Result<(), RunError> {
+    let kafka = &settings.kafka;
+    let asker = Asker::new(properties)?;
+    asker.ask(None)?;
+    if settings.role != Role::Detect {
+        for topic in &kafka.input_topics {
+            asker.require(
+                topic,
+                "topic of kafka.input_topics; input topics are never made",
+            )?;
+        }
+    }
+    for topic in internal_topics(kafka) {
+        let found = match asker.partitions_of(topic.name)? {
+            Some(partitions) => partitions,
+            None => make(properties, &topic)?,
+        };
+        check_partitions(kafka, &topic, found)?;
+    }
+    Ok(())
+}
+
+/// Checks that a topic is there.
+pub fn find_topic(properties: &BTreeMap<String, String>, topic: &str) -> Result<(), RunError> {
+    Asker::new(properties)?.require(topic, "topic")
+}
+
+impl<'a> Asker<'a> {
+    fn new(properties: &'a BTreeMap<String, String>) -> Result<Self, RunError> {
+        let last = LastError::default();
+        let mut config = ClientConfig::new();
+        for (name, value) in properties {
+            config.set(name, value);
+        }
+        config.set("group.id", "insightd-startup");
+        let client = config.create_with_context(last.clone());
+        Ok(Asker {
+            client: client.map_err(|error| property_error(&error))?,
+            last,
+            brokers: properties
+                .get("bootstrap.servers")
+                .map_or("", String::as_str),
+        })
+    }
+
+    fn ask(&self, topic: Option<&str>) -> Result<Metadata, RunError> {
+        self.client
+            .fetch_metadata(topic, BROKER_TIMEOUT)
+            .map_err(|error| {
+                // Errors of connections are told while the client is polled.
+                self.client.poll(Duration::from_millis(10));
+                let reason = self
+                    .last
+                    .0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                let doing = format!("no answer from {}", self.brokers);
+                RunError::Kafka(explain(&doing, &error, reason.as_deref()))
+            })
+    }
+
+    /// Number of partitions of a topic; `None` if there is no such topic.
+    fn partitions_of(&self, topic: &str) -> Result<Option<u32>, RunError> {
+        let metadata = self.ask(Some(topic))?;
+        let mut topics = metadata.topics().iter();
+        let Some(found) = topics.find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Some(found.partitions().len() as u32)),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Ok(None)
+            }
+            Some(code) => {
+                let error = KafkaError::MetadataFetch(code);
+                Err(RunError::Kafka(explain(
+                    &format!("topic {topic}"),
+                    &error,
+                    None,
+                )))
+            }
+        }
+    }
+
+    fn require(&self, topic: &str, what: &str) -> Result<(), RunError> {
+        match self.partitions_of(topic)? {
+            Some(_) => Ok(()),
+            None => Err(RunError::Kafka(format!(
+                "`{topic}`, {what}, does not exist: make it, or correct the name"
+            ))),
+        }
+    }
+}
+
+fn check_partitions(
+    kafka: &KafkaSettings,
+    topic: &InternalTopic<'_>,
+    found: u32,
+) -> Result<(), RunError> {
+    if found != topic.partitions && topic.name == kafka.rates_topic {
+        return Err(RunError::Config {
+            key: "kafka.rates_partitions".to_string(),
+            problem: format!(
+                "topic {} has {found} partitions, not {}; they are fixed for its life: write \
+                 {found}, or begin anew with another kafka.rates_topic, kafka.coordination_topic \
+                 and kafka.group",
+                topic.name, topic.partitions
+            ),
+        });
+    }
+    if found != 1 && topic.name == kafka.coordination_topic {
+        return Err(RunError::Config {
+            key: "kafka.coordination_topic".to_string(),
+            problem: format!(
+                "topic {} has {found} partitions and must have one; choose another name",
+                topic.name
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn make(properties: &BTreeMap<String, String>, topic: &InternalTopic<'_>) -> Result<u32, RunError> {
+    match create_topic(properties, topic) {
+        Ok(is_new) => {
+            if is_new {
+                tracing::info!(
+                    topic = topic.name,
+                    partitions = topic.partitions,
+                    "made a topic"
+                );
+            }
+            Ok(topic.partitions)
+        }
+        Err(error) => {
+            let doing = format!("topic {} is absent and cannot be made", topic.name);
+            Err(RunError::Kafka(explain(&doing, &error, None)))
+        }
+    }
+}
+
+fn internal_topics(kafka: &KafkaSettings) -> [InternalTopic<'_>; 4] {
+    let retention = (kafka.rates_retention_seconds * 1000).to_string();
+    let topic = |name, partitions, properties| InternalTopic {
+        name,
+        partitions,
+        replication: kafka.replication,
+        properties,
+    };
+    [
+        topic(
+            &kafka.rates_topic,
+            kafka.rates_partitions,
+            vec![
+                ("cleanup.policy", "delete".to_string()),
+                ("retention.ms", retention),
+            ],
+        ),
+        topic(
+            &kafka.coordination_topic,
+            1,
+            vec![
+                ("cleanup.policy", "delete".to_string()),
+                ("retention.ms", "-1".to_string()),
+                ("retention.bytes", "-1".to_string()),
+            ],
+        ),
+        topic(&kafka.output_topic, 1, Vec::new()),
+        topic(&kafka.dead_letter_topic, 1, Vec::new()),
+    ]
+}
+
+/// A property that the client does not know, or with a value that it does not take.
+fn property_error(error: &KafkaError) -> RunError {
+    match error {
+        KafkaError::ClientConfig(_, problem, name, value) => RunError::Config {
+            key: format!("kafka.properties.{name}"),
+            problem: format!("librdkafka does not take `{value}`: {problem}"),
+        },
+        other => RunError::Kafka(explain("cannot make a client", other, None)),
+    }
+}
