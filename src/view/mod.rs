@@ -1,7 +1,10 @@
-//! What outsiders may see of a run: sums, spans and reasons, as values that print themselves.
+//! What outsiders may see of a run: sums, spans, reasons and health, as values that print
+//! themselves or are shown by the shell.
 
 mod explanation;
+mod health;
 mod replay_summary;
 
 pub use explanation::{ExplainedPair, ExplainedSilence};
+pub use health::{Health, HealthReason, STARTING};
 pub use replay_summary::{RecordSums, ReplaySummary, RunCost, ThresholdView};
