@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::telemetry::{Verbosity, say, start_logging};
+use crate::telemetry::{LogFormat, LogSettings, Verbosity, say, start_logging};
 pub use exit::{CliError, Exit};
 
 /// CloudTrail Insights for any audit stream, on your own machine.
@@ -86,7 +86,11 @@ pub fn main() -> ExitCode {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    start_logging(verbosity, std::env::var("INSIGHTD_LOG").ok().as_deref());
+    start_logging(LogSettings {
+        verbosity,
+        filter: std::env::var("INSIGHTD_LOG").ok().as_deref(),
+        format: LogFormat::Brief,
+    });
     match run(cli.command, cli.quiet) {
         Ok(exit) => exit.into(),
         Err(error) => {
