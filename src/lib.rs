@@ -13,7 +13,7 @@
 //! | [`synth`] | labelled traffic with known answers |
 //! | [`config`] | settings as written, settings as checked |
 //! | [`source`], [`sink`], [`rateslog`] | the shell: where bytes come from and go to |
-//! | [`telemetry`] | logging and counters |
+//! | [`telemetry`] | logging and metrics |
 //! | [`service`] | drives the two stages; the one place that knows a clock |
 //! | [`cli`] | one file per subcommand |
 //!

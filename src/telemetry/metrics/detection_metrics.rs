@@ -1,0 +1,52 @@
+//! What detection holds and says: series, state, insights and their delay.
+
+use prometheus::{Error, Registry};
+
+use super::families::{Counters, Flag, Gauges, LateGauge};
+use super::labels::SeriesState;
+use super::latencies::{DELAY_BOUNDS, Latencies};
+use crate::model::{Edge, InsightType};
+
+/// Series, state, insights and their delay.
+pub struct DetectionMetrics {
+    pub series: Gauges<SeriesState>,
+    pub state_bytes: LateGauge,
+    pub insights_emitted: Counters<(InsightType, Edge)>,
+    pub delay: Latencies<()>,
+    pub threshold_z: LateGauge,
+    pub pipeline_is_silent: Flag,
+}
+
+impl DetectionMetrics {
+    pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
+        Ok(DetectionMetrics {
+            series: Gauges::register(registry, "insightd_series", "series of owned partitions")?,
+            state_bytes: LateGauge::register(
+                registry,
+                "insightd_state_bytes",
+                "detector state, as its last checkpoints",
+            )?,
+            insights_emitted: Counters::register(
+                registry,
+                "insightd_insights_emitted_total",
+                "insights committed to the output topic",
+            )?,
+            delay: Latencies::register(
+                registry,
+                "insightd_detection_delay_seconds",
+                "from the minute's end to the committed insight",
+                DELAY_BOUNDS,
+            )?,
+            threshold_z: LateGauge::register(
+                registry,
+                "insightd_threshold_z",
+                "score that a Start needs now",
+            )?,
+            pipeline_is_silent: Flag::register(
+                registry,
+                "insightd_pipeline_silent",
+                "1 while every source is proven idle",
+            )?,
+        })
+    }
+}
