@@ -13,6 +13,7 @@
 //! | [`synth`] | labelled traffic with known answers |
 //! | [`config`] | settings as written, settings as checked |
 //! | [`source`], [`sink`], [`rateslog`] | the shell: where bytes come from and go to |
+//! | `http` | the shell: liveness, readiness and metrics for who runs the service |
 //! | [`telemetry`] | logging and metrics |
 //! | [`service`] | drives the two stages; the one place that knows a clock |
 //! | [`cli`] | one file per subcommand |
@@ -24,6 +25,8 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod formats;
+#[cfg(feature = "kafka")]
+pub mod http;
 pub mod ingest;
 pub mod model;
 pub mod protocol;
