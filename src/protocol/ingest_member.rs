@@ -15,6 +15,10 @@ use crate::model::{EventTime, SourceState};
 /// Pause after a transaction that was given up.
 const RETRY_MS: u64 = 100;
 
+/// Bytes of one source's messages that may wait before it is paused.
+const QUEUE_BYTES_MIN: u64 = 1 << 20;
+const QUEUE_BYTES_MAX: u64 = 16 << 20;
+
 /// What does not change while a member runs.
 #[derive(Clone, Debug)]
 pub struct IngestSetup {
@@ -212,22 +216,68 @@ impl IngestMember {
     }
 
     /// The next messages of a source.
-    pub fn take(&mut self, name: &SourceName, generation: u64, batch: &Messages) {
-        let future_max_ms = self.setup.future_max_seconds as i64 * 1000;
+    pub fn take(
+        &mut self,
+        name: &SourceName,
+        generation: u64,
+        batch: Messages,
+    ) -> Vec<IngestAction> {
         let Some(source) = self.sources.get_mut(name) else {
-            return;
+            return Vec::new();
         };
         if source.generation != generation || source.ingest().is_none() {
-            return;
+            return Vec::new();
         }
-        let was_warming = matches!(source.phase, Phase::Warming(_));
-        source.take(batch, future_max_ms);
-        self.bytes += batch.bytes;
-        if was_warming && source.phase == Phase::Running {
-            self.notes.push(IngestNote::Running {
-                source: name.clone(),
-                from: source.resumed.map_or(0, |resumed| resumed.committed),
-            });
+        source.keep(batch);
+        self.catch_up();
+        self.hold_back()
+    }
+
+    /// Takes in what waits, of all sources that are not too far ahead of the slowest.
+    fn catch_up(&mut self) {
+        let future_max_ms = self.setup.future_max_seconds as i64 * 1000;
+        loop {
+            let limit = self.limit();
+            let mut has_moved = false;
+            for (name, source) in &mut self.sources {
+                if is_ahead(source, limit) {
+                    continue;
+                }
+                let was_warming = matches!(source.phase, Phase::Warming(_));
+                let Some(bytes) = source.take_next(future_max_ms) else {
+                    continue;
+                };
+                self.bytes += bytes;
+                has_moved = true;
+                if was_warming && source.phase == Phase::Running {
+                    self.notes.push(IngestNote::Running {
+                        source: name.clone(),
+                        from: source.resumed.map_or(0, |resumed| resumed.committed),
+                    });
+                }
+            }
+            if !has_moved {
+                return;
+            }
+        }
+    }
+
+    /// Seconds since 1970 that a source may not go beyond: `ahead_max` after the slowest. While the
+    /// time of one is unknown, none that is known goes on; proven idle ones do not count.
+    fn limit(&self) -> Limit {
+        let mut slowest: Option<i64> = None;
+        for source in self.sources.values().filter(|source| !source.is_idle()) {
+            match source.highest() {
+                None => return Limit::Unknown,
+                Some(time) => {
+                    let seconds = time.seconds();
+                    slowest = Some(slowest.map_or(seconds, |least| least.min(seconds)));
+                }
+            }
+        }
+        match slowest {
+            Some(seconds) => Limit::At(seconds + self.setup.ahead_max_seconds as i64),
+            None => Limit::None,
         }
     }
 
@@ -240,7 +290,7 @@ impl IngestMember {
         if source.generation != generation {
             return;
         }
-        let is_proven = source.next >= end && !source.is_paused;
+        let is_proven = source.next >= end && source.queue.is_empty();
         let time = at_ms
             .checked_sub(delay_ms)
             .and_then(|ms| i64::try_from(ms).ok());
@@ -261,6 +311,7 @@ impl IngestMember {
 
     /// Time has passed: what is due.
     pub fn tick(&mut self, now_ms: u64) -> Vec<IngestAction> {
+        self.catch_up();
         let mut actions = self.hold_back();
         let is_due = now_ms >= self.next_commit_ms || self.bytes >= self.setup.commit_bytes_max;
         if is_due && self.prepare() {
@@ -301,49 +352,22 @@ impl IngestMember {
         self.next_commit_ms = now_ms + RETRY_MS;
     }
 
-    /// Pauses sources too far ahead of the slowest, and has others go on.
+    /// Pauses sources of which enough waits, and has others go on.
     fn hold_back(&mut self) -> Vec<IngestAction> {
-        let sources = self.sources.values();
-        let times = sources.filter_map(|source| Some((source.ingest()?.highest()?, source)));
-        let Some(slowest) = times
-            .filter(|(_, source)| {
-                source.ingest().and_then(|ingest| ingest.state()) != Some(SourceState::IdleProven)
-            })
-            .map(|(time, _)| time)
-            .min()
-        else {
-            return self.resume_all();
-        };
-        let limit = slowest.seconds() + self.setup.ahead_max_seconds as i64;
+        let share = self.setup.commit_bytes_max / self.sources.len().max(1) as u64;
+        let most = share.clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX);
         let mut actions = Vec::new();
         for source in self.sources.values_mut() {
-            let highest = source.ingest().and_then(|ingest| ingest.highest());
-            let is_ahead = highest.is_some_and(|highest| highest.seconds() > limit);
-            if is_ahead == source.is_paused {
-                continue;
-            }
-            source.is_paused = is_ahead;
             let name = source.name.clone();
-            actions.push(if is_ahead {
-                source.block();
-                IngestAction::Pause { source: name }
-            } else {
-                IngestAction::Resume { source: name }
-            });
+            if !source.is_paused && source.queued_bytes > most {
+                source.is_paused = true;
+                actions.push(IngestAction::Pause { source: name });
+            } else if source.is_paused && source.queued_bytes <= most / 2 {
+                source.is_paused = false;
+                actions.push(IngestAction::Resume { source: name });
+            }
         }
         actions
-    }
-
-    fn resume_all(&mut self) -> Vec<IngestAction> {
-        let paused = self.sources.values_mut().filter(|source| source.is_paused);
-        paused
-            .map(|source| {
-                source.is_paused = false;
-                IngestAction::Resume {
-                    source: source.name.clone(),
-                }
-            })
-            .collect()
     }
 
     /// What happened since the last call.
@@ -396,6 +420,27 @@ impl IngestMember {
     /// The assignment that a source came with, for answers that may come late.
     pub fn generation_of(&self, name: &SourceName) -> Option<u64> {
         self.sources.get(name).map(|source| source.generation)
+    }
+}
+
+/// How far sources may go.
+#[derive(Clone, Copy)]
+enum Limit {
+    None,
+    Unknown,
+    /// Seconds since 1970.
+    At(i64),
+}
+
+/// Whether a source has to wait for others.
+fn is_ahead(source: &Source, limit: Limit) -> bool {
+    if matches!(source.phase, Phase::Warming(_)) {
+        return false;
+    }
+    match (source.highest(), limit) {
+        (None, _) | (_, Limit::None) => false,
+        (Some(_), Limit::Unknown) => true,
+        (Some(highest), Limit::At(limit)) => highest.seconds() > limit,
     }
 }
 

@@ -1,6 +1,8 @@
 //! One partition of an input topic: from its assignment through what has to be read again to
 //! counting, and what a transaction holds of it.
 
+use std::collections::VecDeque;
+
 use super::dead_letter::{DeadLetter, REJECT_FUTURE};
 use super::dedup_window::DedupWindow;
 use super::outbox::split;
@@ -58,6 +60,10 @@ pub(super) struct Source {
     pub phase: Phase,
     pub index: Option<u32>,
     pub is_paused: bool,
+    /// Messages that came and wait for slower sources.
+    pub queue: VecDeque<Messages>,
+    /// Bytes of the messages in `queue`.
+    pub queued_bytes: u64,
     ingest: Option<Ingest>,
     pub resumed: Option<Resumed>,
     /// Next offset to take in.
@@ -101,6 +107,8 @@ impl Source {
             phase: Phase::Finding,
             index: None,
             is_paused: false,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
             ingest: None,
             resumed: None,
             next: 0,
@@ -130,8 +138,33 @@ impl Source {
         };
     }
 
+    /// Keeps messages, the next of the source, until they are taken in.
+    pub fn keep(&mut self, batch: Messages) {
+        self.queued_bytes += batch.bytes;
+        self.queue.push_back(batch);
+    }
+
+    /// Takes in the oldest messages that wait; their bytes, or `None` if none wait.
+    pub fn take_next(&mut self, future_max_ms: i64) -> Option<u64> {
+        let batch = self.queue.pop_front()?;
+        self.queued_bytes -= batch.bytes;
+        self.take(&batch, future_max_ms);
+        Some(batch.bytes)
+    }
+
+    /// Highest event time so far; `None` while nothing is known of the source's time.
+    pub fn highest(&self) -> Option<EventTime> {
+        self.ingest.as_ref()?.highest()
+    }
+
+    /// Whether the source is proven to have nothing more.
+    pub fn is_idle(&self) -> bool {
+        let state = self.ingest.as_ref().and_then(Ingest::state);
+        state == Some(SourceState::IdleProven)
+    }
+
     /// Takes in messages, the next of the source.
-    pub fn take(&mut self, batch: &Messages, future_max_ms: i64) {
+    fn take(&mut self, batch: &Messages, future_max_ms: i64) {
         let ingest = self.ingest.as_mut().expect("a source that reads has begun");
         let mut start = 0;
         for message in &batch.messages {

@@ -211,9 +211,21 @@ impl Instance {
         let batch = messages(&events[from as usize..to as usize], from);
         let name = source_name(partition);
         if let Some(generation) = self.ingest.generation_of(&name) {
-            self.ingest.take(&name, generation, &batch);
+            let actions = self.ingest.take(&name, generation, batch);
+            self.take_ingest_actions(actions);
         }
         self.read_from[0].insert(partition, to);
+    }
+
+    /// Pauses and resumes, which need no broker.
+    fn take_ingest_actions(&mut self, actions: Vec<IngestAction>) {
+        for action in actions {
+            match action {
+                IngestAction::Pause { source } => self.paused[0].insert(source.partition),
+                IngestAction::Resume { source } => self.paused[0].remove(&source.partition),
+                other => panic!("{other:?} after messages"),
+            };
+        }
     }
 
     /// Reads records of a random partition of the rates log.

@@ -108,10 +108,10 @@ impl IngestLoop<'_> {
             let text = "a thread that reads messages met a bug and stopped; please report it";
             return Err(RunError::Failed(text.to_string()));
         }
-        self.poll();
+        self.poll()?;
         self.rebalance()?;
         self.find()?;
-        self.take_read(Duration::ZERO);
+        self.take_read(Duration::ZERO)?;
         self.probe();
         self.tick()?;
         self.tell();
@@ -119,14 +119,14 @@ impl IngestLoop<'_> {
     }
 
     /// Polls until there is enough or nothing more.
-    fn poll(&mut self) {
+    fn poll(&mut self) -> Result<(), RunError> {
         let is_idle = self.readers.outstanding() == 0 && self.batches.is_empty();
         let mut timeout = Duration::from_millis(if is_idle { 20 } else { 1 });
         if !self.readers.has_room() {
             // The group has to see signs of life, even while there is enough to do.
-            self.take_read(Duration::from_millis(20));
+            self.take_read(Duration::from_millis(20))?;
             if !self.readers.has_room() {
-                return;
+                return Ok(());
             }
         }
         for _ in 0..POLLS_MAX {
@@ -152,6 +152,7 @@ impl IngestLoop<'_> {
         while let Some((_, batch)) = self.batches.pop_first() {
             self.hand_on(batch);
         }
+        Ok(())
     }
 
     fn hand_on(&mut self, batch: RawMessages) {
@@ -160,16 +161,19 @@ impl IngestLoop<'_> {
     }
 
     /// Takes in what was read.
-    fn take_read(&mut self, timeout: Duration) {
+    fn take_read(&mut self, timeout: Duration) -> Result<(), RunError> {
         let mut timeout = timeout;
         while let Some(read) = self.readers.receive(timeout) {
             timeout = Duration::ZERO;
             if let Some(count) = self.outstanding.get_mut(&read.source) {
                 *count = count.saturating_sub(1);
             }
-            self.member
-                .take(&read.source, read.generation, &read.messages);
+            let actions = self
+                .member
+                .take(&read.source, read.generation, read.messages);
+            self.perform(actions)?;
         }
+        Ok(())
     }
 
     fn rebalance(&mut self) -> Result<(), RunError> {
@@ -419,7 +423,7 @@ impl IngestLoop<'_> {
 
     /// Takes in what was read and commits it; what was only polled is the next owner's.
     fn drain(&mut self) -> Result<(), RunError> {
-        self.take_read(Duration::from_millis(200));
+        self.take_read(Duration::from_millis(200))?;
         if self.producer.is_ready(self.shared) && self.member.prepare() {
             self.commit()?;
         }
