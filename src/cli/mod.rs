@@ -56,6 +56,15 @@ enum Command {
     Man(man::ManCommand),
 }
 
+impl Command {
+    fn is_service(&self) -> bool {
+        #[cfg(feature = "kafka")]
+        return matches!(self, Command::Run(_));
+        #[cfg(not(feature = "kafka"))]
+        return false;
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
@@ -86,12 +95,16 @@ pub fn main() -> ExitCode {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    start_logging(LogSettings {
-        verbosity,
-        filter: std::env::var("INSIGHTD_LOG").ok().as_deref(),
-        format: LogFormat::Brief,
-    });
-    match run(cli.command, cli.quiet) {
+    let filter = std::env::var("INSIGHTD_LOG").ok();
+    // The service begins its own log, once it knows how it is wanted.
+    if !cli.command.is_service() {
+        start_logging(LogSettings {
+            verbosity,
+            filter: filter.as_deref(),
+            format: LogFormat::Brief,
+        });
+    }
+    match run(cli.command, cli.quiet, filter.as_deref()) {
         Ok(exit) => exit.into(),
         Err(error) => {
             if !error.is_quiet() {
@@ -102,12 +115,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, is_quiet: bool) -> Result<Exit, CliError> {
+#[cfg_attr(not(feature = "kafka"), allow(unused_variables))]
+fn run(command: Command, is_quiet: bool, filter: Option<&str>) -> Result<Exit, CliError> {
     match command {
         Command::Demo(command) => command.run(is_quiet),
         Command::Replay(command) => command.run(is_quiet),
         #[cfg(feature = "kafka")]
-        Command::Run(command) => command.run(),
+        Command::Run(command) => command.run(is_quiet, filter),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
         Command::Config(command) => command.run(),

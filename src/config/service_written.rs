@@ -66,7 +66,7 @@ pub struct WrittenKafka {
 }
 
 /// Encryption and identity towards the brokers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenSecurity {
     /// "plaintext", "ssl", "sasl_plaintext" or "sasl_ssl".
@@ -326,22 +326,6 @@ impl Default for WrittenKafka {
             session_timeout: Seconds(15),
             security: WrittenSecurity::default(),
             properties: BTreeMap::new(),
-        }
-    }
-}
-
-impl Default for WrittenSecurity {
-    fn default() -> Self {
-        WrittenSecurity {
-            protocol: SecurityProtocol::default(),
-            ca: None,
-            certificate: None,
-            key: None,
-            key_password_file: None,
-            mechanism: Mechanism::default(),
-            username: None,
-            password: None,
-            password_file: None,
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::model::Minute;
 /// A setting that an engine with a history cannot change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{0} cannot change while the state goes on; begin anew with another kafka.group and kafka.rates_topic"
+    "{0} cannot change while the state goes on; begin anew with another kafka.group, \
+     kafka.rates_topic and kafka.coordination_topic"
 )]
 pub struct Unchangeable(pub &'static str);
 
@@ -75,8 +76,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Drops all open incidents without a word: for a state that was rebuilt in another way than the
-    /// one that was published, so that no End appears whose Start did not.
+    /// Drops all open incidents without a word: for a state that was rebuilt in another way than
+    /// the one that was published, so that no End appears whose Start did not.
     pub fn abandon_incidents(&mut self) -> u64 {
         let abandoned = self.state.incidents.abandon();
         for id in &abandoned {

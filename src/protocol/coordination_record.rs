@@ -40,8 +40,8 @@ pub enum CoordinationRecord {
         hour: u32,
         report: SparseReport,
     },
-    /// The threshold in force in an hour since 1970, and the fleet that it came from, for the leader
-    /// after this one.
+    /// The threshold in force in an hour since 1970, and the fleet that it came from, for the
+    /// leader after this one.
     Threshold {
         hour: u32,
         threshold: Threshold,

@@ -211,7 +211,8 @@ fn send(producer: &ThreadedProducer<Deliveries>, record: &OutgoingRecord<'_>) ->
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                 outgoing = back;
-                std::thread::sleep(Duration::from_millis(2));
+                // Whether all went out by then does not matter.
+                let _ = producer.flush(Duration::from_millis(20));
             }
             Err((error, _)) => return Err(error),
         }

@@ -51,7 +51,9 @@ impl KafkaLines {
     fn send(&mut self, line: &[u8]) -> io::Result<()> {
         if let Some(per_second) = self.per_second {
             let due = Duration::from_secs_f64(self.lines as f64 / f64::from(per_second));
-            std::thread::sleep(due.saturating_sub(self.started.elapsed()));
+            while let Some(wait) = due.checked_sub(self.started.elapsed()) {
+                std::thread::park_timeout(wait);
+            }
         }
         self.lines += 1;
         let record = OutgoingRecord {

@@ -12,13 +12,16 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 /// A partition of a topic.
 pub type Place = (String, u32);
+
+/// Offset and metadata that a group has committed; `None` if it has not.
+pub type Committed = Option<(u64, String)>;
 
 /// Time that a question to the brokers may take.
 pub const ASK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,6 +59,9 @@ pub struct PartitionStats {
 #[derive(Default)]
 pub struct GroupContext {
     rebalances: Mutex<VecDeque<Rebalance>>,
+    /// Who this member was when it last heard of the group. What the client knows by itself may be
+    /// newer: thrown out, it has no name, and a commit without a name is refused by nobody.
+    group: Mutex<Option<Arc<ConsumerGroupMetadata>>>,
     stats: Mutex<HashMap<Place, PartitionStats>>,
     last_error: Arc<Mutex<Option<String>>>,
 }
@@ -114,6 +120,9 @@ impl ConsumerContext for GroupContext {
         if let Err(error) = result {
             tracing::warn!("a change of assignment failed: {error}");
         }
+        let is_member = is_assign || !consumer.assignment_lost();
+        let group = consumer.group_metadata().filter(|_| is_member);
+        *lock(&self.group) = group.map(Arc::new);
         if places.is_empty() {
             return;
         }
@@ -188,7 +197,7 @@ impl GroupConsumer {
     }
 
     /// Committed offsets with their metadata.
-    pub fn committed(&self, places: &[Place]) -> KafkaResult<Vec<(Place, Option<(u64, String)>)>> {
+    pub fn committed(&self, places: &[Place]) -> KafkaResult<Vec<(Place, Committed)>> {
         let mut list = TopicPartitionList::new();
         for (topic, partition) in places {
             list.add_partition(topic, *partition as i32);
@@ -221,7 +230,7 @@ impl GroupConsumer {
             match self.seek(place, offset) {
                 // The partition's fetcher has not begun to run.
                 Err(error) if std::time::Instant::now() < deadline && is_early(&error) => {
-                    std::thread::sleep(Duration::from_millis(10));
+                    std::thread::park_timeout(Duration::from_millis(10));
                 }
                 Err(error) => return Err(error),
                 Ok(()) => return self.resume(place),
@@ -237,9 +246,9 @@ impl GroupConsumer {
         self.consumer.resume(&list_of(place))
     }
 
-    /// Who this member is, for a transaction; to be asked for anew each time.
-    pub fn group(&self) -> Option<ConsumerGroupMetadata> {
-        self.consumer.group_metadata()
+    /// Who this member is, for a transaction; `None` while it is in no group.
+    pub fn group(&self) -> Option<Arc<ConsumerGroupMetadata>> {
+        lock(&self.consumer.context().group).clone()
     }
 
     /// Whether there is a topic, and its partitions.
@@ -268,9 +277,12 @@ impl GroupConsumer {
     }
 }
 
-/// The place of a message.
-pub fn place_of(message: &BorrowedMessage<'_>) -> Place {
-    (message.topic().to_string(), message.partition() as u32)
+/// Whether the position of a partition is no more: what it was to read was deleted.
+pub fn is_out_of_range(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)
+    )
 }
 
 /// What all consumers have in common.

@@ -69,8 +69,10 @@ impl<T> Log<T> {
 
 impl Broker {
     pub fn new(partitions: u32) -> Self {
-        let mut broker = Broker::default();
-        broker.rates = (0..partitions).map(|_| Log::default()).collect();
+        let mut broker = Broker {
+            rates: (0..partitions).map(|_| Log::default()).collect(),
+            ..Broker::default()
+        };
         for name in [INGEST, DETECT] {
             broker.groups.insert(name, Group::default());
         }

@@ -1,13 +1,16 @@
 //! Threads that read and write checkpoints, so that detection does not wait for the store.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::RunError;
 use crate::config::Settings;
 use crate::detect::{DetectSettings, Engine, FleetScope};
 use crate::protocol::{Checkpoint, CheckpointName};
 use crate::store::{CheckpointStore, SavedCheckpoint, StoreError};
+use crate::telemetry::metrics::{CheckpointFailure, CheckpointMetrics};
 
 /// Checkpoints that wait to be written; over it one is left out.
 const WAITING_MAX: usize = 8;
@@ -31,15 +34,27 @@ pub struct Checkpointing {
     orders: Vec<Sender<(u32, u64, CheckpointName)>>,
     loaded: Receiver<Loading>,
     loading: usize,
+    written: Receiver<Written>,
+    /// When each partition was saved last, by this process.
+    saved: BTreeMap<u32, Instant>,
+    last_bytes: Option<usize>,
+}
+
+/// How writing a checkpoint went.
+struct Written {
+    partition: u32,
+    /// Bytes and time taken, unless it failed.
+    result: Option<(usize, Duration)>,
 }
 
 impl Checkpointing {
     pub fn start(store: CheckpointStore, keep: usize) -> Result<Self, RunError> {
         let failed = |error| RunError::Failed(format!("cannot start a thread: {error}"));
-        let (queue, written) = sync_channel(WAITING_MAX);
+        let (queue, ordered) = sync_channel(WAITING_MAX);
+        let (done, written) = channel();
         let for_writer = store.clone();
         let thread = std::thread::Builder::new().name("checkpoints".to_string());
-        let thread = thread.spawn(move || write_all(&for_writer, &written, keep));
+        let thread = thread.spawn(move || write_all(&for_writer, &ordered, keep, &done));
         let (out, loaded) = channel();
         let mut orders = Vec::new();
         for number in 0..LOADERS {
@@ -57,6 +72,9 @@ impl Checkpointing {
             orders,
             loaded,
             loading: 0,
+            written,
+            saved: BTreeMap::new(),
+            last_bytes: None,
         })
     }
 
@@ -95,6 +113,29 @@ impl Checkpointing {
         }
     }
 
+    /// Time since the last checkpoint of the partition, of those given, that was saved longest ago.
+    pub fn oldest_age(&self, partitions: &BTreeSet<u32>) -> Option<Duration> {
+        let saved = partitions.iter().filter_map(|one| self.saved.get(one));
+        saved.map(Instant::elapsed).max()
+    }
+
+    /// Sets what the metrics show of checkpoints written since the last call.
+    pub fn show(&mut self, metrics: &CheckpointMetrics) {
+        for Written { partition, result } in self.written.try_iter() {
+            match result {
+                Some((bytes, took)) => {
+                    self.saved.insert(partition, Instant::now());
+                    self.last_bytes = Some(bytes);
+                    metrics.duration.record((), took);
+                }
+                None => metrics.failures.add(CheckpointFailure::Store, 1),
+            }
+        }
+        if let Some(bytes) = self.last_bytes {
+            metrics.bytes.set(bytes as f64);
+        }
+    }
+
     /// Waits until all are written.
     pub fn finish(&mut self) {
         if let Some((queue, thread)) = self.writer.take() {
@@ -105,8 +146,14 @@ impl Checkpointing {
     }
 }
 
-fn write_all(store: &CheckpointStore, checkpoints: &Receiver<Checkpoint>, keep: usize) {
+fn write_all(
+    store: &CheckpointStore,
+    checkpoints: &Receiver<Checkpoint>,
+    keep: usize,
+    done: &Sender<Written>,
+) {
     while let Ok(checkpoint) = checkpoints.recv() {
+        let began = Instant::now();
         let saved = SavedCheckpoint {
             partition: checkpoint.partition,
             offset: checkpoint.name.offset,
@@ -118,6 +165,12 @@ fn write_all(store: &CheckpointStore, checkpoints: &Receiver<Checkpoint>, keep: 
         let written = store.write(&saved).and_then(|bytes| {
             store.prune(saved.partition, keep)?;
             Ok(bytes)
+        });
+        let result = written.as_ref().ok().map(|bytes| (*bytes, began.elapsed()));
+        // Nobody may want to know any more.
+        let _ = done.send(Written {
+            partition: saved.partition,
+            result,
         });
         match written {
             Ok(bytes) => tracing::debug!(partition = saved.partition, bytes, "saved"),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rdkafka::message::Message;
 
 use super::clients::explain;
+use super::complaints::Complaints;
 use super::producers::Producer;
 use super::{RunError, Shared};
 use crate::config::{Role, Settings};
@@ -34,6 +35,7 @@ struct Coordinator<'a> {
     election: Option<GroupConsumer>,
     coordination: Coordination,
     leading: Option<Leading>,
+    complaints: Complaints,
 }
 
 /// What a leader has.
@@ -66,6 +68,7 @@ pub fn run(shared: &Arc<Shared>, listeners: &[Sender<CoordinationRecord>]) -> Re
         election,
         coordination: Coordination::default(),
         leading: None,
+        complaints: Complaints::default(),
     };
     while !shared.is_stopped() {
         coordinator.turn()?;
@@ -84,14 +87,26 @@ impl Coordinator<'_> {
         let Some(election) = &self.election else {
             return;
         };
-        while let Polled::Message(_) = election.poll(Duration::ZERO) {}
+        loop {
+            match election.poll(Duration::ZERO) {
+                Polled::Message(_) | Polled::End => {}
+                Polled::Failed(error) => {
+                    self.complaints
+                        .warn(&explain("election of a coordinator", &error, None));
+                    break;
+                }
+                Polled::Nothing => break,
+            }
+        }
         for change in election.rebalances() {
             match change {
                 Rebalance::Assigned(_) => {
+                    self.shared.watch.metrics.service.is_coordinator.set(true);
                     tracing::info!("this instance coordinates");
                     self.leading = Some(self.begin_leading());
                 }
                 Rebalance::Revoked(_) | Rebalance::Lost(_) => {
+                    self.shared.watch.metrics.service.is_coordinator.set(false);
                     tracing::info!("this instance coordinates no longer");
                     self.leading = None;
                 }
@@ -108,7 +123,7 @@ impl Coordinator<'_> {
         );
         Leading {
             leader,
-            producer: Producer::new(self.shared.name("coordinator")),
+            producer: Producer::elected(self.shared.name("coordinator")),
             awaited: VecDeque::new(),
             has_begun: false,
             next_look_up_ms: 0,
@@ -135,7 +150,10 @@ impl Coordinator<'_> {
                     timeout = Duration::ZERO;
                 }
                 Polled::End => {}
-                Polled::Failed(error) => tracing::debug!("coordination: {error}"),
+                Polled::Failed(error) => {
+                    self.complaints.warn(&explain("coordination", &error, None));
+                    break;
+                }
                 Polled::Nothing => break,
             }
         }
@@ -292,8 +310,6 @@ impl Coordinator<'_> {
                 leading.has_begun = false;
             }
             Ok(TransactionEnd::Lost { .. }) => {}
-            // Another instance was elected and this one has not heard of it yet.
-            Err(RunError::Replaced { .. }) => self.leading = None,
             Err(other) => return Err(other),
         }
         Ok(())

@@ -1,51 +1,62 @@
 //! Stage 2 over Kafka: records of the rates log to the member, and what it answers to brokers and
 //! store.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::message::Message;
 use tokio::runtime::Handle;
 
 use super::checkpointing::{Checkpointing, Loading};
 use super::clients::explain;
+use super::complaints::Complaints;
+use super::detect_watch::Shown;
 use super::output::outgoing;
 use super::producers::Producer;
+use super::watch::GaugeClock;
 use super::{RunError, Shared};
 use crate::config::{OnGap, Settings};
 use crate::detect::{DetectSettings, FleetScope};
 use crate::formats::RecordContext;
 use crate::protocol::{
-    CheckpointName, CoordinationRecord, DetectAction, DetectMember, DetectNote, DetectSetup,
-    DetectTransaction, Found,
+    CheckpointName, CoordinationRecord, DetectAction, DetectMember, DetectSetup, DetectTransaction,
+    Found,
 };
 use crate::rateslog::kafka::from_message;
 use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
-use crate::source::kafka::{GroupConsumer, Polled, Rebalance};
+use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_out_of_range};
 use crate::store::CheckpointStore;
+use crate::telemetry::metrics::Stage;
 
 /// Messages polled between two looks at other things.
 const POLLS_MAX: usize = 2000;
 /// Pause before the brokers are asked again.
 const RETRY_MS: u64 = 500;
 
-struct DetectLoop<'a> {
-    shared: &'a Shared,
-    topic: String,
-    consumer: GroupConsumer,
+pub(super) struct DetectLoop<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) topic: String,
+    pub(super) consumer: GroupConsumer,
     producer: Producer,
     /// Reports to the coordinator.
     teller: PlainProducer,
-    member: DetectMember,
-    checkpoints: Checkpointing,
-    owned: BTreeSet<u32>,
+    pub(super) member: DetectMember,
+    pub(super) checkpoints: Checkpointing,
+    pub(super) owned: BTreeSet<u32>,
     /// Partitions to ask brokers and store for, with their generation, and when.
     to_find: Vec<(u32, u64)>,
     find_at_ms: u64,
     /// Something was told that is not known to be there.
     has_told: bool,
+    complaints: Complaints,
+    pub(super) gauges: GaugeClock,
+    pub(super) shown: Shown,
+    /// When each partition was given, until it judges.
+    pub(super) given: BTreeMap<u32, Instant>,
+    /// Why partitions cannot go on.
+    pub(super) failed: BTreeMap<u32, String>,
 }
 
 pub fn run(
@@ -78,7 +89,15 @@ pub fn run(
         to_find: Vec::new(),
         find_at_ms: 0,
         has_told: false,
+        complaints: Complaints::default(),
+        gauges: GaugeClock::start(),
+        shown: Shown::default(),
+        given: BTreeMap::new(),
+        failed: BTreeMap::new(),
     };
+    shared
+        .watch
+        .watch_loop(Stage::Detect, shared.clock.now_ms());
     while !shared.is_stopped() {
         for record in coordination.try_iter() {
             let actions = detect.member.coordinate(&record);
@@ -138,22 +157,28 @@ impl DetectLoop<'_> {
         }
         self.tick()?;
         self.tell();
+        self.show();
         Ok(())
     }
 
     fn poll(&mut self) -> Result<(), RunError> {
         let waits = self.member.is_blocked() || self.checkpoints.is_loading();
         let mut timeout = Duration::from_millis(if waits { 2 } else { 20 });
+        let mut polled = 0;
         for _ in 0..POLLS_MAX {
             let actions = match self.consumer.poll(timeout) {
                 Polled::Message(message) => {
                     let record = from_message(message.payload());
+                    polled += 1;
                     let (partition, offset) = (message.partition() as u32, message.offset() as u64);
                     self.member.record(partition, offset, record)
                 }
                 Polled::End => continue,
                 Polled::Failed(error) => {
-                    tracing::debug!("detect: {error}");
+                    self.complaints.warn(&explain("detect", &error, None));
+                    if is_out_of_range(&error) {
+                        self.begin_again()?;
+                    }
                     break;
                 }
                 Polled::Nothing => break,
@@ -163,30 +188,45 @@ impl DetectLoop<'_> {
                 self.perform(actions)?;
             }
         }
+        let consumed = &self.shared.watch.metrics.kafka.messages_consumed;
+        consumed.add(Stage::Detect, polled);
         Ok(())
     }
 
     fn rebalance(&mut self) -> Result<(), RunError> {
         for change in self.consumer.rebalances() {
+            let began = Instant::now();
+            let told = change.clone();
             match change {
                 Rebalance::Assigned(places) => {
                     let partitions: Vec<u32> = places.iter().map(|place| place.1).collect();
                     tracing::info!(partitions = partitions.len(), "partitions assigned");
                     self.owned.extend(&partitions);
+                    self.given
+                        .extend(partitions.iter().map(|one| (*one, began)));
                     let actions = self.member.assigned(&partitions);
                     self.perform(actions)?;
                 }
                 Rebalance::Revoked(places) | Rebalance::Lost(places) => {
                     let partitions: Vec<u32> = places.iter().map(|place| place.1).collect();
                     tracing::info!(partitions = partitions.len(), "partitions taken away");
+                    let kafka = &self.shared.watch.metrics.kafka;
                     for partition in &partitions {
                         self.owned.remove(partition);
+                        self.given.remove(partition);
+                        self.failed.remove(partition);
+                        kafka.forget_partition(&self.topic, *partition as i32);
+                        kafka.watermarks.forget_detect(*partition as i32);
                     }
                     self.to_find
                         .retain(|(partition, _)| !partitions.contains(partition));
                     self.member.revoked(&partitions);
                 }
             }
+            let watch = &self.shared.watch;
+            watch.rebalanced(Stage::Detect, &told, self.owned.len());
+            let took = &watch.metrics.kafka.rebalance_duration;
+            took.record(Stage::Detect, began.elapsed());
         }
         Ok(())
     }
@@ -234,7 +274,21 @@ impl DetectLoop<'_> {
             headers: Vec::new(),
         });
         self.has_told = true;
-        sent.map_err(|error| RunError::Kafka(explain("cannot report", &error, None)))
+        if let Err(error) = sent {
+            self.lose_teller(&error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Reports may be missing: another producer takes them, and everything is found anew.
+    fn lose_teller(&mut self, reason: &str) -> Result<(), RunError> {
+        self.complaints.warn(&format!(
+            "detect: reports were not taken: {reason}; beginning again"
+        ));
+        let client = |error| RunError::Kafka(explain("detect", &error, None));
+        self.teller = teller(self.shared).map_err(client)?;
+        self.producer.give_up();
+        Ok(())
     }
 
     /// Asks brokers and store.
@@ -295,21 +349,30 @@ impl DetectLoop<'_> {
     }
 
     fn tick(&mut self) -> Result<(), RunError> {
-        if !self.producer.is_ready(self.shared) {
+        let is_ready = self.producer.is_ready(self.shared);
+        let detail = "no broker takes transactions of this instance";
+        let unready = (!is_ready).then(|| detail.to_string());
+        self.shared.watch.unready("detect_producer", unready);
+        if !is_ready {
             return Ok(());
         }
         if self.producer.take_lost() {
-            let partitions: Vec<u32> = self.owned.iter().copied().collect();
-            self.to_find.clear();
-            self.member.revoked(&partitions);
-            for partition in &partitions {
-                let paused = self.consumer.pause(&self.place(*partition));
-                paused.map_err(|error| self.failure("cannot pause", *partition, &error))?;
-            }
-            let actions = self.member.assigned(&partitions);
-            self.perform(actions)?;
+            self.begin_again()?;
         }
         let actions = self.member.tick(self.shared.clock.now_ms());
+        self.perform(actions)
+    }
+
+    /// Finds everything owned anew, as if it had just been given.
+    fn begin_again(&mut self) -> Result<(), RunError> {
+        let partitions: Vec<u32> = self.owned.iter().copied().collect();
+        self.to_find.clear();
+        self.member.revoked(&partitions);
+        for partition in &partitions {
+            let paused = self.consumer.pause(&self.place(*partition));
+            paused.map_err(|error| self.failure("cannot pause", *partition, &error))?;
+        }
+        let actions = self.member.assigned(&partitions);
         self.perform(actions)
     }
 
@@ -318,9 +381,8 @@ impl DetectLoop<'_> {
         if std::mem::take(&mut self.has_told)
             && let Err(reason) = self.teller.flush()
         {
-            tracing::warn!("detect: reports were not taken: {reason}; beginning again");
             self.member.aborted(now_ms);
-            self.producer.give_up();
+            self.lose_teller(&reason)?;
             return Ok(Vec::new());
         }
         let Some(group) = self.consumer.group() else {
@@ -346,9 +408,16 @@ impl DetectLoop<'_> {
                 (self.topic.as_str(), *partition, *offset, metadata.as_str())
             })
             .collect();
+        let began = Instant::now();
         let end = self.producer.write(&records, &positions, Some(&group))?;
+        self.shared
+            .watch
+            .transaction_ended(Stage::Detect, &end, began.elapsed());
         Ok(match end {
-            TransactionEnd::Committed => self.member.committed(transaction, now_ms),
+            TransactionEnd::Committed => {
+                self.count_insights(transaction);
+                self.member.committed(transaction, now_ms)
+            }
             TransactionEnd::Aborted { reason, .. } => {
                 tracing::warn!("detect: a transaction was given up: {reason}; trying again");
                 self.member.aborted(now_ms);
@@ -359,56 +428,6 @@ impl DetectLoop<'_> {
                 Vec::new()
             }
         })
-    }
-
-    fn tell(&mut self) {
-        for note in self.member.take_notes() {
-            match note {
-                DetectNote::Restoring {
-                    partition,
-                    from,
-                    to,
-                } => tracing::debug!(partition, from, to, "replaying what was published"),
-                DetectNote::Running {
-                    partition,
-                    replayed,
-                } => tracing::debug!(partition, replayed, "judging"),
-                DetectNote::Unusable {
-                    partition,
-                    checkpoint,
-                    reason,
-                } => tracing::warn!(
-                    partition,
-                    offset = checkpoint.offset,
-                    "a checkpoint cannot be used, an older one is taken: {reason}"
-                ),
-                DetectNote::Gap {
-                    partition,
-                    oldest,
-                    needed,
-                } => tracing::error!(
-                    partition,
-                    oldest,
-                    needed,
-                    "the rates log lacks what this partition needs; it begins anew and is silent \
-                     until it has warmed up"
-                ),
-                DetectNote::Mismatch { partition } => tracing::error!(
-                    partition,
-                    "the replay led to another state than was committed; please report this"
-                ),
-                DetectNote::Abandoned {
-                    partition,
-                    incidents,
-                } => tracing::warn!(partition, incidents, "open incidents were dropped"),
-                DetectNote::Failed { partition, reason } => {
-                    tracing::error!(partition, "a partition cannot go on: {reason}");
-                }
-                DetectNote::Silent { since } => {
-                    tracing::warn!(%since, "the pipeline is silent: no source has anything new");
-                }
-            }
-        }
     }
 
     /// Commits what was decided and saves all state.
@@ -425,7 +444,7 @@ impl DetectLoop<'_> {
         Ok(())
     }
 
-    fn place(&self, partition: u32) -> (String, u32) {
+    pub(super) fn place(&self, partition: u32) -> (String, u32) {
         (self.topic.clone(), partition)
     }
 

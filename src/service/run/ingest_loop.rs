@@ -8,18 +8,22 @@ use std::time::Duration;
 use rdkafka::message::{BorrowedMessage, Message};
 
 use super::clients::explain;
+use super::complaints::Complaints;
 use super::decoding::{RawMessage, RawMessages, Readers};
+use super::output::dead_letter;
 use super::prober::{Prober, Question};
 use super::producers::Producer;
+use super::watch::GaugeClock;
 use super::{RunError, Shared};
 use crate::config::Start;
+use crate::ingest::IngestCounts;
 use crate::protocol::{
-    CoordinationRecord, IngestAction, IngestMember, IngestNote, IngestSetup, SourceFound,
-    SourceName,
+    CoordinationRecord, IngestAction, IngestMember, IngestSetup, SourceFound, SourceName,
 };
 use crate::rateslog::kafka::to_message;
 use crate::sink::kafka::{OutgoingRecord, TransactionEnd};
-use crate::source::kafka::{GroupConsumer, Polled, Rebalance};
+use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_out_of_range};
+use crate::telemetry::metrics::{DeadLetterOutcome, Stage};
 
 /// Messages and bytes of a source that go to a reader at once.
 const BATCH_MESSAGES: usize = 2000;
@@ -29,11 +33,11 @@ const POLLS_MAX: usize = 4000;
 /// Pause before the brokers are asked again.
 const RETRY_MS: u64 = 500;
 
-struct IngestLoop<'a> {
-    shared: &'a Shared,
-    consumer: GroupConsumer,
+pub(super) struct IngestLoop<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) consumer: GroupConsumer,
     producer: Producer,
-    member: IngestMember,
+    pub(super) member: IngestMember,
     readers: Readers,
     prober: Prober,
     /// Messages polled and not handed on.
@@ -45,6 +49,11 @@ struct IngestLoop<'a> {
     to_find: Vec<(SourceName, u64)>,
     find_at_ms: u64,
     next_probe_ms: u64,
+    complaints: Complaints,
+    /// Counts as the metrics have them.
+    pub(super) counted: IngestCounts,
+    pub(super) futures: u64,
+    pub(super) gauges: GaugeClock,
 }
 
 pub fn run(
@@ -77,7 +86,14 @@ pub fn run(
         to_find: Vec::new(),
         find_at_ms: 0,
         next_probe_ms: 0,
+        complaints: Complaints::default(),
+        counted: IngestCounts::default(),
+        futures: 0,
+        gauges: GaugeClock::start(),
     };
+    shared
+        .watch
+        .watch_loop(Stage::Ingest, shared.clock.now_ms());
     while !shared.is_stopped() {
         for record in coordination.try_iter() {
             let actions = ingest.member.coordinate(&record);
@@ -115,6 +131,7 @@ impl IngestLoop<'_> {
         self.probe();
         self.tick()?;
         self.tell();
+        self.show();
         Ok(())
     }
 
@@ -129,11 +146,13 @@ impl IngestLoop<'_> {
                 return Ok(());
             }
         }
+        let (mut polled, mut failure) = (0, None);
         for _ in 0..POLLS_MAX {
             match self.consumer.poll(timeout) {
                 Polled::Message(message) => {
                     let full = add(&mut self.batches, &self.member, &message);
                     timeout = Duration::ZERO;
+                    polled += 1;
                     if let Some(batch) = full {
                         self.hand_on(batch);
                         if !self.readers.has_room() {
@@ -143,14 +162,22 @@ impl IngestLoop<'_> {
                 }
                 Polled::End => {}
                 Polled::Failed(error) => {
-                    tracing::debug!("ingest: {error}");
+                    failure = Some(error);
                     break;
                 }
                 Polled::Nothing => break,
             }
         }
+        let consumed = &self.shared.watch.metrics.kafka.messages_consumed;
+        consumed.add(Stage::Ingest, polled);
         while let Some((_, batch)) = self.batches.pop_first() {
             self.hand_on(batch);
+        }
+        if let Some(error) = failure {
+            self.complaints.warn(&explain("ingest", &error, None));
+            if is_out_of_range(&error) {
+                self.begin_again()?;
+            }
         }
         Ok(())
     }
@@ -168,6 +195,7 @@ impl IngestLoop<'_> {
             if let Some(count) = self.outstanding.get_mut(&read.source) {
                 *count = count.saturating_sub(1);
             }
+            self.shared.watch.metrics.events.count_decoded(&read.counts);
             let actions = self
                 .member
                 .take(&read.source, read.generation, read.messages);
@@ -178,6 +206,8 @@ impl IngestLoop<'_> {
 
     fn rebalance(&mut self) -> Result<(), RunError> {
         for change in self.consumer.rebalances() {
+            let began = std::time::Instant::now();
+            let told = change.clone();
             match change {
                 Rebalance::Assigned(places) => {
                     let names: Vec<SourceName> = places.into_iter().map(name_of).collect();
@@ -195,8 +225,16 @@ impl IngestLoop<'_> {
                     }
                     self.to_find.retain(|(name, _)| !names.contains(name));
                     self.member.revoked(&names);
+                    for name in &names {
+                        let kafka = &self.shared.watch.metrics.kafka;
+                        kafka.forget_partition(&name.topic, name.partition as i32);
+                    }
                 }
             }
+            let watch = &self.shared.watch;
+            watch.rebalanced(Stage::Ingest, &told, self.owned.len());
+            let took = &watch.metrics.kafka.rebalance_duration;
+            took.record(Stage::Ingest, began.elapsed());
         }
         Ok(())
     }
@@ -316,23 +354,32 @@ impl IngestLoop<'_> {
     }
 
     fn tick(&mut self) -> Result<(), RunError> {
-        if !self.producer.is_ready(self.shared) {
+        let is_ready = self.producer.is_ready(self.shared);
+        let detail = "no broker takes transactions of this instance";
+        let unready = (!is_ready).then(|| detail.to_string());
+        self.shared.watch.unready("ingest_producer", unready);
+        if !is_ready {
             return Ok(());
         }
         if self.producer.take_lost() {
-            let names: Vec<SourceName> = self.owned.iter().cloned().collect();
-            self.batches.clear();
-            self.to_find.clear();
-            self.member.revoked(&names);
-            for name in &names {
-                self.consumer
-                    .pause(&place_of(name))
-                    .map_err(|error| self.failure("cannot pause", name, &error))?;
-            }
-            let actions = self.member.assigned(names);
-            self.perform(actions)?;
+            self.begin_again()?;
         }
         let actions = self.member.tick(self.shared.clock.now_ms());
+        self.perform(actions)
+    }
+
+    /// Finds everything owned anew, as if it had just been given.
+    fn begin_again(&mut self) -> Result<(), RunError> {
+        let names: Vec<SourceName> = self.owned.iter().cloned().collect();
+        self.batches.clear();
+        self.to_find.clear();
+        self.member.revoked(&names);
+        for name in &names {
+            self.consumer
+                .pause(&place_of(name))
+                .map_err(|error| self.failure("cannot pause", name, &error))?;
+        }
+        let actions = self.member.assigned(names);
         self.perform(actions)
     }
 
@@ -357,24 +404,8 @@ impl IngestLoop<'_> {
             let source = &part.source;
             let position = (source.topic.as_str(), source.partition, part.offset);
             positions.push((position.0, position.1, position.2, part.metadata.as_str()));
-            records.extend(part.dead_letters.iter().map(|letter| OutgoingRecord {
-                topic: &kafka.dead_letter_topic,
-                partition: None,
-                key: None,
-                value: &letter.record,
-                headers: vec![
-                    ("insightd.errors.stage", "ingest".to_string()),
-                    ("insightd.errors.topic", letter.topic.clone()),
-                    ("insightd.errors.partition", letter.partition.to_string()),
-                    ("insightd.errors.offset", letter.offset.to_string()),
-                    ("insightd.errors.reason", letter.reason.to_string()),
-                    ("insightd.errors.exception.message", letter.detail.clone()),
-                    (
-                        "insightd.errors.version",
-                        env!("CARGO_PKG_VERSION").to_string(),
-                    ),
-                ],
-            }));
+            let letters = part.dead_letters.iter();
+            records.extend(letters.map(|letter| dead_letter(&kafka.dead_letter_topic, letter)));
         }
         records.extend(values.iter().map(|(partition, value)| OutgoingRecord {
             topic: &kafka.rates_topic,
@@ -383,7 +414,19 @@ impl IngestLoop<'_> {
             value,
             headers: Vec::new(),
         }));
+        let began = std::time::Instant::now();
         let end = self.producer.write(&records, &positions, Some(&group))?;
+        self.shared
+            .watch
+            .transaction_ended(Stage::Ingest, &end, began.elapsed());
+        if end == TransactionEnd::Committed {
+            let letters = transaction
+                .sources
+                .iter()
+                .map(|part| part.dead_letters.len() as u64);
+            let dead = &self.shared.watch.metrics.events.dead_letters;
+            dead.add(DeadLetterOutcome::Sent, letters.sum());
+        }
         let now_ms = self.shared.clock.now_ms();
         match end {
             TransactionEnd::Committed => self.member.committed(),
@@ -394,31 +437,6 @@ impl IngestLoop<'_> {
             TransactionEnd::Lost { .. } => self.member.aborted(now_ms),
         }
         Ok(())
-    }
-
-    fn tell(&mut self) {
-        for note in self.member.take_notes() {
-            match note {
-                IngestNote::Lost { source, messages } => tracing::warn!(
-                    topic = source.topic,
-                    partition = source.partition,
-                    messages,
-                    "messages were deleted before they were read"
-                ),
-                IngestNote::Warming { source, messages } => tracing::info!(
-                    topic = source.topic,
-                    partition = source.partition,
-                    messages,
-                    "reading again to recognise duplicates"
-                ),
-                IngestNote::Running { source, from } => tracing::info!(
-                    topic = source.topic,
-                    partition = source.partition,
-                    from,
-                    "counting"
-                ),
-            }
-        }
     }
 
     /// Takes in what was read and commits it; what was only polled is the next owner's.
@@ -467,6 +485,6 @@ fn name_of((topic, partition): (String, u32)) -> SourceName {
     SourceName { topic, partition }
 }
 
-fn place_of(name: &SourceName) -> (String, u32) {
+pub(super) fn place_of(name: &SourceName) -> (String, u32) {
     (name.topic.clone(), name.partition)
 }

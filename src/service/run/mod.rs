@@ -7,14 +7,18 @@
 mod checkpointing;
 mod clients;
 mod clock;
+mod complaints;
 mod coordinator;
 mod decoding;
 mod detect_loop;
+mod detect_watch;
 mod ingest_loop;
+mod ingest_watch;
 mod output;
 mod prober;
 mod producers;
 mod startup;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +32,9 @@ use crate::config::{KafkaSettings, Role, Settings};
 use crate::detect::FleetScope;
 use crate::formats::Format;
 use crate::sink::kafka_lines::KafkaLines;
+use crate::telemetry::LogLines;
 use clock::ServiceClock;
+use watch::Watch;
 
 /// Why the service cannot run, or go on.
 #[derive(Debug, Error)]
@@ -55,6 +61,7 @@ pub struct Shared {
     pub instance: String,
     pub stop: Arc<AtomicBool>,
     pub clock: ServiceClock,
+    pub watch: Watch,
 }
 
 impl Shared {
@@ -69,7 +76,12 @@ impl Shared {
 }
 
 /// Runs the service until `stop`; then all that was counted is committed and all state is saved.
-pub fn run(settings: Settings, format: Format, stop: Arc<AtomicBool>) -> Result<(), RunError> {
+pub fn run(
+    settings: Settings,
+    format: Format,
+    stop: Arc<AtomicBool>,
+    log_lines: LogLines,
+) -> Result<(), RunError> {
     let mut settings = settings;
     settings.detect.fleet = FleetScope::Part;
     let service = &settings.service;
@@ -86,6 +98,7 @@ pub fn run(settings: Settings, format: Format, stop: Arc<AtomicBool>) -> Result<
         format,
         stop,
         clock: ServiceClock::start(),
+        watch: Watch::new(&service.http, log_lines)?,
         settings,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -93,6 +106,8 @@ pub fn run(settings: Settings, format: Format, stop: Arc<AtomicBool>) -> Result<
         .enable_all()
         .build()
         .map_err(|error| RunError::Failed(format!("cannot start threads: {error}")))?;
+    let listen = shared.settings.service.http.listen;
+    let serving = shared.watch.serve(listen, &shared, runtime.handle())?;
     tracing::info!(instance = shared.instance, role = ?role, "started");
     let mut stages: Vec<JoinHandle<Result<(), RunError>>> = Vec::new();
     let mut listeners = Vec::new();
@@ -114,7 +129,9 @@ pub fn run(settings: Settings, format: Format, stop: Arc<AtomicBool>) -> Result<
     let coordinator = spawn("coordinator", &shared, move |shared| {
         coordinator::run(shared, &listeners)
     })?;
+    shared.watch.started();
     let result = join_all(&shared, stages, coordinator);
+    drop(serving);
     runtime.shutdown_background();
     result
 }

@@ -1,7 +1,8 @@
-//! Outputs as records of the output topic, in the form of CloudEvents' Kafka binding, binary mode.
+//! Outputs as records of the output topic, in the form of CloudEvents' Kafka binding, binary mode;
+//! and dead letters.
 
 use crate::model::Edge;
-use crate::protocol::{OutputContent, OutputRecord};
+use crate::protocol::{DeadLetter, OutputContent, OutputRecord};
 use crate::sink::kafka::OutgoingRecord;
 
 /// Key of a record: what joins the two ends of an incident.
@@ -57,5 +58,27 @@ pub fn outgoing<'a>(
         key: Some(key.as_bytes()),
         value: &output.value,
         headers,
+    }
+}
+
+/// A dead letter, with headers after Kafka Connect's.
+pub fn dead_letter<'a>(topic: &'a str, letter: &'a DeadLetter) -> OutgoingRecord<'a> {
+    OutgoingRecord {
+        topic,
+        partition: None,
+        key: None,
+        value: &letter.record,
+        headers: vec![
+            ("insightd.errors.stage", "ingest".to_string()),
+            ("insightd.errors.topic", letter.topic.clone()),
+            ("insightd.errors.partition", letter.partition.to_string()),
+            ("insightd.errors.offset", letter.offset.to_string()),
+            ("insightd.errors.reason", letter.reason.to_string()),
+            ("insightd.errors.exception.message", letter.detail.clone()),
+            (
+                "insightd.errors.version",
+                env!("CARGO_PKG_VERSION").to_string(),
+            ),
+        ],
     }
 }

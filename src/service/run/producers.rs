@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::ConsumerGroupMetadata;
 
 use super::clients::explain;
+use super::complaints::Complaints;
 use super::{RunError, Shared};
 use crate::sink::kafka::{CommittedPosition, OutgoingRecord, TransactionEnd, TransactionProducer};
 
 /// Pause between attempts.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_secs(2);
+/// Commits in a row that a group may refuse, a tenth of a second apart, before the service ends to
+/// be started anew.
+const REFUSED_MAX: u32 = 900;
 /// A process that did not get on for so long may have been stopped, and then lost its name to the
 /// broker's own clock.
 const STALL: Duration = Duration::from_secs(4);
@@ -23,23 +27,40 @@ const STALL_MEMORY: Duration = Duration::from_secs(120);
 /// A producer, or the intention to have one.
 pub struct Producer {
     name: String,
+    /// Whoever the group elects has the name: that another one had it means nothing.
+    is_elected: bool,
+    complaints: Complaints,
     producer: Option<TransactionProducer>,
     next_try: Instant,
     last_turn: Instant,
     last_stall: Option<Instant>,
     /// One was lost since the owner last asked.
     was_lost: bool,
+    /// Commits in a row that the group refused.
+    refused: u32,
 }
 
 impl Producer {
+    /// A producer whose name no other instance has.
     pub fn new(name: String) -> Self {
         Producer {
             name,
+            is_elected: false,
+            complaints: Complaints::default(),
             producer: None,
             next_try: Instant::now(),
             last_turn: Instant::now(),
             last_stall: None,
             was_lost: false,
+            refused: 0,
+        }
+    }
+
+    /// A producer whose name goes to whoever was elected.
+    pub fn elected(name: String) -> Self {
+        Producer {
+            is_elected: true,
+            ..Self::new(name)
         }
     }
 
@@ -53,14 +74,17 @@ impl Producer {
             return false;
         }
         match TransactionProducer::begin(&shared.properties, &self.name) {
-            Ok(producer) => self.producer = Some(producer),
+            Ok(producer) => {
+                self.producer = Some(producer);
+                self.complaints.clear();
+            }
             Err(error) => {
                 let text = explain(
                     &format!("producer {} cannot begin", self.name),
                     &error,
                     None,
                 );
-                tracing::warn!("{text}; trying again");
+                self.complaints.warn(&format!("{text}; trying again"));
                 self.next_try = Instant::now() + RETRY;
             }
         }
@@ -77,6 +101,8 @@ impl Producer {
     pub fn give_up(&mut self) {
         self.producer = None;
         self.was_lost = true;
+        // Whoever was stopped for a while hears from its group first that it owns nothing any more.
+        self.next_try = Instant::now() + RETRY;
     }
 
     /// Writes a transaction.
@@ -102,7 +128,7 @@ impl Producer {
             let has_stalled = self
                 .last_stall
                 .is_some_and(|at| at.elapsed() < STALL_MEMORY);
-            if *is_replaced && !has_stalled {
+            if *is_replaced && !has_stalled && !self.is_elected {
                 return Err(RunError::Replaced {
                     name: self.name.clone(),
                 });
@@ -111,8 +137,18 @@ impl Producer {
                 producer = self.name,
                 "lost a producer: {reason}; beginning another"
             );
-            self.producer = None;
-            self.was_lost = true;
+            self.give_up();
+        }
+        self.refused = match &end {
+            TransactionEnd::Aborted {
+                is_out_of_group: true,
+                ..
+            } => self.refused + 1,
+            _ => 0,
+        };
+        if self.refused >= REFUSED_MAX {
+            let text = "the group refuses what this instance commits, and tells it no news";
+            return Err(RunError::Failed(text.to_string()));
         }
         Ok(end)
     }

@@ -1,0 +1,216 @@
+//! What stage 2 lets others see: gauges, counters, readiness, log lines.
+
+use std::time::Duration;
+
+use super::detect_loop::DetectLoop;
+use crate::protocol::{DetectNote, DetectTransaction, OutputContent};
+use crate::telemetry::metrics::{CheckpointFailure, SeriesState, Stage};
+
+/// Counters as the metrics have them.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub replayed: u64,
+    duplicates: u64,
+    gaps: u64,
+    regressions: u64,
+}
+
+impl DetectLoop<'_> {
+    /// Sets what the metrics show.
+    pub(super) fn show(&mut self) {
+        let (watch, now_ms) = (&self.shared.watch, self.shared.clock.now_ms());
+        watch.turned(Stage::Detect, now_ms);
+        if !self.gauges.is_due() {
+            return;
+        }
+        let metrics = &watch.metrics;
+        let (mut series, mut refused, mut bytes, mut regressions) = (0, 0, 0, 0);
+        let mut threshold = None;
+        for (partition, position, closed, stats) in self.member.states() {
+            if let Some(closed) = closed {
+                metrics
+                    .kafka
+                    .watermarks
+                    .set_detect(partition as i32, closed.start());
+            }
+            if let Some(stats) = self.consumer.stats(&self.place(partition)) {
+                let (topic, partition) = (self.topic.as_str(), partition as i32);
+                let lag = stats.high.saturating_sub(position as i64).max(0);
+                metrics.kafka.consumer_lag.set(topic, partition, lag as f64);
+                let held = stats.high.saturating_sub(stats.stable).max(0);
+                metrics.kafka.lso_lag.set(topic, partition, held as f64);
+            }
+            let Some(stats) = stats else { continue };
+            series += stats.series;
+            refused += stats.counts.entries_untracked;
+            bytes += stats.memory_bytes();
+            regressions += stats.watermark_regressions;
+            threshold = threshold.or(stats.threshold);
+        }
+        metrics
+            .detection
+            .series
+            .set(SeriesState::Tracked, series as f64);
+        metrics
+            .detection
+            .series
+            .set(SeriesState::Refused, refused as f64);
+        metrics.detection.state_bytes.set(bytes as f64);
+        if let Some(threshold) = threshold {
+            let live = threshold.live_series as f64;
+            metrics.detection.series.set(SeriesState::Live, live);
+            metrics.detection.threshold_z.set(threshold.z);
+        }
+        metrics
+            .detection
+            .pipeline_is_silent
+            .set(self.member.is_silent());
+        self.show_counters(regressions);
+        self.show_readiness();
+    }
+
+    fn show_counters(&mut self, regressions: u64) {
+        let metrics = &self.shared.watch.metrics;
+        let shown = &mut self.shown;
+        let continuity = self.member.continuity();
+        for (counter, shown, now) in [
+            (
+                &metrics.checkpoints.replayed_records,
+                &mut shown.replayed,
+                self.member.replayed(),
+            ),
+            (
+                &metrics.checkpoints.duplicate_batches,
+                &mut shown.duplicates,
+                continuity.duplicate_batches,
+            ),
+            (
+                &metrics.checkpoints.gap_batches,
+                &mut shown.gaps,
+                continuity.gap_batches,
+            ),
+            (
+                &metrics.kafka.watermark_regressions,
+                &mut shown.regressions,
+                regressions,
+            ),
+        ] {
+            counter.inc_by(now.saturating_sub(*shown));
+            *shown = now;
+        }
+    }
+
+    fn show_readiness(&mut self) {
+        let watch = &self.shared.watch;
+        let waiting = self.member.waiting() - self.failed.len().min(self.member.waiting());
+        let restoring = format!("{waiting} partitions are restored or replayed");
+        watch.unready("restoring", (waiting > 0).then_some(restoring));
+        let failed = self.failed.first_key_value();
+        let failed = failed.map(|(partition, reason)| format!("partition {partition}: {reason}"));
+        watch.unready("partition_failed", failed);
+        let retention = self.shared.settings.service.kafka.rates_retention_seconds as f64;
+        let checkpoints = &watch.metrics.checkpoints;
+        match self.checkpoints.oldest_age(&self.owned) {
+            Some(age) => {
+                let age = age.as_secs_f64();
+                checkpoints.age_seconds.set(age);
+                checkpoints.retention_margin_seconds.set(retention - age);
+                let detail =
+                    "checkpoints are so old that a restart may meet a gap in the rates log";
+                let is_late = 2.0 * age > retention;
+                watch.unready("retention", is_late.then(|| detail.to_string()));
+            }
+            None => {
+                checkpoints.age_seconds.clear();
+                checkpoints.retention_margin_seconds.clear();
+                watch.unready("retention", None);
+            }
+        }
+        self.checkpoints.show(checkpoints);
+    }
+
+    pub(super) fn count_insights(&self, transaction: &DetectTransaction) {
+        let detection = &self.shared.watch.metrics.detection;
+        let now_ms = self.shared.clock.now_ms();
+        for output in &transaction.outputs {
+            if let OutputContent::Insight(event) = &output.content {
+                let kind = event.series.insight_type;
+                detection.insights_emitted.add((kind, event.edge), 1);
+                let ended_ms = (event.decided_at.start().seconds() as u64 + 60) * 1000;
+                let delay = Duration::from_millis(now_ms.saturating_sub(ended_ms));
+                detection.delay.record((), delay);
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self) {
+        for note in self.member.take_notes() {
+            self.count(&note);
+            match note {
+                DetectNote::Restoring {
+                    partition,
+                    from,
+                    to,
+                } => tracing::debug!(partition, from, to, "replaying what was published"),
+                DetectNote::Running {
+                    partition,
+                    replayed,
+                } => tracing::debug!(partition, replayed, "judging"),
+                DetectNote::Unusable {
+                    partition,
+                    checkpoint,
+                    reason,
+                } => tracing::warn!(
+                    partition,
+                    offset = checkpoint.offset,
+                    "a checkpoint cannot be used, an older one is taken: {reason}"
+                ),
+                DetectNote::Gap {
+                    partition,
+                    oldest,
+                    needed,
+                } => tracing::error!(
+                    partition,
+                    oldest,
+                    needed,
+                    "the rates log lacks what this partition needs; it begins anew and is silent \
+                     until it has warmed up"
+                ),
+                DetectNote::Mismatch { partition } => tracing::error!(
+                    partition,
+                    "the replay led to another state than was committed; please report this"
+                ),
+                DetectNote::Abandoned {
+                    partition,
+                    incidents,
+                } => tracing::warn!(partition, incidents, "open incidents were dropped"),
+                DetectNote::Failed { partition, reason } => {
+                    tracing::error!(partition, "a partition cannot go on: {reason}");
+                }
+                DetectNote::Silent { since } => {
+                    tracing::warn!(%since, "the pipeline is silent: no source has anything new");
+                }
+            }
+        }
+    }
+
+    /// Counts what was noted.
+    fn count(&mut self, note: &DetectNote) {
+        let checkpoints = &self.shared.watch.metrics.checkpoints;
+        match note {
+            DetectNote::Running { partition, .. } => {
+                if let Some(given) = self.given.remove(partition) {
+                    checkpoints.restore_duration.record((), given.elapsed());
+                }
+            }
+            DetectNote::Unusable { .. } => {
+                checkpoints.failures.add(CheckpointFailure::Corrupt, 1);
+            }
+            DetectNote::Mismatch { .. } => checkpoints.determinism_mismatches.inc(),
+            DetectNote::Failed { partition, reason } => {
+                self.failed.insert(*partition, reason.clone());
+            }
+            _ => {}
+        }
+    }
+}
