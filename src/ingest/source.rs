@@ -154,10 +154,17 @@ impl Ingest {
     }
 
     /// Moves the watermark to `time` (whole buckets) without events: for `--until`, and when the
-    /// source is proven idle. What comes behind it is late.
+    /// source is proven to have nothing more. What comes behind it is late. The source is silent
+    /// only if its last event lies before `time` as well.
     pub fn advance_to(&mut self, time: EventTime, out: &mut Vec<LogRecord>) {
         let bucket = time.minute().bucket(self.settings.bucket_minutes);
-        self.flush(bucket, SourceState::IdleProven, out);
+        let is_silent = self.highest.is_none_or(|highest| highest <= time);
+        let state = if is_silent {
+            SourceState::IdleProven
+        } else {
+            SourceState::Active
+        };
+        self.flush(bucket, state, out);
     }
 
     /// End of input: every minute up to the last event's closes.
@@ -240,6 +247,10 @@ impl Ingest {
             if watermark > self.watermark || self.progress.is_none() {
                 self.flush(watermark, SourceState::Active, out);
             }
+        }
+        if self.state() == Some(SourceState::IdleProven) {
+            // Whatever comes ends a silence, also where it moves no time.
+            self.send_progress(SourceState::Active, out);
         }
         match prepared.counting {
             Ok(counting) => self.count(event, prepared, counting, highest),

@@ -232,9 +232,11 @@ impl DetectMember {
         let reports = engine.take_reports();
         let insights = std::mem::take(&mut self.out.insights);
         let is_silent = partition == SPEAKER && engine.is_silent();
+        // Before time begins there is nothing to be silent in.
+        let since = engine.closed();
+        let is_silent = is_silent && since.is_some();
         let becomes_silent = is_silent && !state.is_silent;
         state.is_silent = is_silent;
-        let since = engine.closed();
         if state.is_muted(offset) {
             return Vec::new();
         }
@@ -310,6 +312,10 @@ impl DetectMember {
             return;
         };
         state.has_arrived = true;
+        // A silence that goes on was told by whoever committed.
+        let engine = state.engine.as_ref();
+        let was_silent = engine.is_some_and(|engine| engine.is_silent() && engine.has_begun());
+        state.is_silent = was_silent && partition == SPEAKER && state.committed.is_some();
         if state.differs_from_committed() {
             self.notes.push(DetectNote::Mismatch { partition });
             state.is_estranged = true;

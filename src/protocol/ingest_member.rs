@@ -266,7 +266,7 @@ impl IngestMember {
     /// time of one is unknown, none that is known goes on; proven idle ones do not count.
     fn limit(&self) -> Limit {
         let mut slowest: Option<i64> = None;
-        for source in self.sources.values().filter(|source| !source.is_idle()) {
+        for source in self.sources.values().filter(|source| source.is_awaited()) {
             match source.highest() {
                 None => return Limit::Unknown,
                 Some(time) => {
@@ -291,6 +291,7 @@ impl IngestMember {
             return;
         }
         let is_proven = source.next >= end && source.queue.is_empty();
+        source.note_end(is_proven);
         let time = at_ms
             .checked_sub(delay_ms)
             .and_then(|ms| i64::try_from(ms).ok());

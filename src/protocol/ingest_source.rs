@@ -19,6 +19,8 @@ pub struct Messages {
     /// Offset of the message that each reject stood in.
     pub rejects: Vec<(u64, Reject)>,
     pub bytes: u64,
+    /// Bytes of messages with an event too far after their timestamp, by offset.
+    pub suspects: Vec<(u64, Vec<u8>)>,
 }
 
 /// One message of [`Messages`].
@@ -64,6 +66,8 @@ pub(super) struct Source {
     pub queue: VecDeque<Messages>,
     /// Bytes of the messages in `queue`.
     pub queued_bytes: u64,
+    /// There was nothing more to read when a broker was last asked.
+    is_at_end: bool,
     ingest: Option<Ingest>,
     pub resumed: Option<Resumed>,
     /// Next offset to take in.
@@ -109,6 +113,7 @@ impl Source {
             is_paused: false,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            is_at_end: false,
             ingest: None,
             resumed: None,
             next: 0,
@@ -140,6 +145,7 @@ impl Source {
 
     /// Keeps messages, the next of the source, until they are taken in.
     pub fn keep(&mut self, batch: Messages) {
+        self.is_at_end = false;
         self.queued_bytes += batch.bytes;
         self.queue.push_back(batch);
     }
@@ -157,10 +163,10 @@ impl Source {
         self.ingest.as_ref()?.highest()
     }
 
-    /// Whether the source is proven to have nothing more.
-    pub fn is_idle(&self) -> bool {
+    /// Whether others have to wait for the source: not if it has nothing more to read.
+    pub fn is_awaited(&self) -> bool {
         let state = self.ingest.as_ref().and_then(Ingest::state);
-        state == Some(SourceState::IdleProven)
+        !self.is_at_end && state != Some(SourceState::IdleProven)
     }
 
     /// Takes in messages, the next of the source.
@@ -202,7 +208,10 @@ impl Source {
                              counting.future_max",
                             event.time()
                         );
-                        let record = event.event_id().as_bytes().to_vec();
+                        let suspects = batch.suspects.iter();
+                        let mut bytes = suspects.filter(|(offset, _)| *offset == message.offset);
+                        let record = bytes.next().map(|(_, bytes)| bytes.clone());
+                        let record = record.unwrap_or_default();
                         self.dead_letters.push(DeadLetter {
                             topic: self.name.topic.clone(),
                             partition: self.name.partition,
@@ -217,6 +226,20 @@ impl Source {
             }
         }
         self.reject(batch);
+        if let Phase::Warming(until) = self.phase
+            && self.next >= until
+        {
+            self.phase = Phase::Running;
+        }
+    }
+
+    /// Everything up to the end of the source was taken in, or not.
+    pub fn note_end(&mut self, is_at_end: bool) {
+        self.is_at_end = is_at_end;
+        if is_at_end && matches!(self.phase, Phase::Warming(_)) {
+            // What stood before the committed offset is no more, or marks of transactions.
+            self.phase = Phase::Running;
+        }
     }
 
     fn reject(&mut self, batch: &Messages) {

@@ -13,7 +13,7 @@ use crate::store::{CheckpointStore, SavedCheckpoint, StoreError};
 use crate::telemetry::metrics::{CheckpointFailure, CheckpointMetrics};
 
 /// Checkpoints that wait to be written; over it one is left out.
-const WAITING_MAX: usize = 8;
+const WAITING_MAX: usize = 64;
 /// Threads that read checkpoints.
 const LOADERS: usize = 2;
 

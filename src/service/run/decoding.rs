@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::formats::{DecodeCounts, DecodeLimits, Decoded, Decoder, Format};
+use crate::model::EventBatch;
 use crate::protocol::{MessageEnd, Messages, SourceName};
 
 /// Batches that wait for a thread.
@@ -46,7 +47,14 @@ pub struct Readers {
 }
 
 impl Readers {
-    pub fn start(threads: u32, format: &Format, limits: &DecodeLimits) -> std::io::Result<Self> {
+    /// Threads that read messages; of those with an event more than `future_max_seconds` after
+    /// their timestamp they keep the bytes.
+    pub fn start(
+        threads: u32,
+        format: &Format,
+        limits: &DecodeLimits,
+        future_max_seconds: u64,
+    ) -> std::io::Result<Self> {
         let (results_in, results) = channel();
         let mut queues = Vec::new();
         let mut handles = Vec::new();
@@ -55,7 +63,12 @@ impl Readers {
             let (format, limits, out) = (format.clone(), limits.clone(), results_in.clone());
             let name = format!("reader-{number}");
             let thread = std::thread::Builder::new().name(name);
-            handles.push(thread.spawn(move || read_all(&work, &format, &limits, &out))?);
+            let reading = Reading {
+                format,
+                limits,
+                future_max_ms: future_max_seconds as i64 * 1000,
+            };
+            handles.push(thread.spawn(move || reading.read_all(&work, &out))?);
             queues.push(queue);
         }
         Ok(Readers {
@@ -96,47 +109,66 @@ impl Readers {
     }
 }
 
-fn read_all(
-    work: &Receiver<RawMessages>,
-    format: &Format,
-    limits: &DecodeLimits,
-    out: &Sender<ReadMessages>,
-) {
-    while let Ok(raw) = work.recv() {
-        let read = read(&raw, format, limits);
-        if out.send(read).is_err() {
-            return;
-        }
-    }
+/// How messages are read.
+struct Reading {
+    format: Format,
+    limits: DecodeLimits,
+    future_max_ms: i64,
 }
 
-fn read(raw: &RawMessages, format: &Format, limits: &DecodeLimits) -> ReadMessages {
-    let mut decoded = Decoded::default();
-    let mut messages = Vec::with_capacity(raw.messages.len());
-    let mut rejects = Vec::new();
-    let mut start = 0;
-    for message in &raw.messages {
-        let mut decoder = Decoder::new(format.clone(), limits.clone());
-        decoder.feed(&raw.bytes[start..message.end], &mut decoded);
-        decoder.finish(&mut decoded);
-        start = message.end;
-        let of_this = decoded.take_rejects().into_iter();
-        rejects.extend(of_this.map(|reject| (message.offset, reject)));
-        messages.push(MessageEnd {
-            offset: message.offset,
-            timestamp_ms: message.timestamp_ms,
-            events_end: decoded.events.len(),
-        });
+impl Reading {
+    fn read_all(&self, work: &Receiver<RawMessages>, out: &Sender<ReadMessages>) {
+        while let Ok(raw) = work.recv() {
+            if out.send(self.read(&raw)).is_err() {
+                return;
+            }
+        }
     }
-    ReadMessages {
-        source: raw.source.clone(),
-        generation: raw.generation,
-        counts: decoded.counts.clone(),
-        messages: Messages {
-            events: std::mem::take(&mut decoded.events),
-            messages,
-            rejects,
+
+    fn read(&self, raw: &RawMessages) -> ReadMessages {
+        let mut decoded = Decoded::default();
+        let mut messages = Messages {
             bytes: raw.bytes.len() as u64,
-        },
+            ..Messages::default()
+        };
+        let mut start = 0;
+        for message in &raw.messages {
+            let bytes = &raw.bytes[start..message.end];
+            let first = decoded.events.len();
+            let mut decoder = Decoder::new(self.format.clone(), self.limits.clone());
+            decoder.feed(bytes, &mut decoded);
+            decoder.finish(&mut decoded);
+            start = message.end;
+            let of_this = decoded.take_rejects().into_iter();
+            let rejects = of_this.map(|reject| (message.offset, reject));
+            messages.rejects.extend(rejects);
+            messages.messages.push(MessageEnd {
+                offset: message.offset,
+                timestamp_ms: message.timestamp_ms,
+                events_end: decoded.events.len(),
+            });
+            if self.is_suspect(message, &decoded.events, first) {
+                let kept = bytes.len().min(self.limits.reject_bytes_max);
+                messages
+                    .suspects
+                    .push((message.offset, bytes[..kept].to_vec()));
+            }
+        }
+        messages.events = std::mem::take(&mut decoded.events);
+        ReadMessages {
+            source: raw.source.clone(),
+            generation: raw.generation,
+            counts: decoded.counts,
+            messages,
+        }
+    }
+
+    /// Whether an event from `first` on lies too far after the message's timestamp.
+    fn is_suspect(&self, message: &RawMessage, events: &EventBatch, first: usize) -> bool {
+        message.timestamp_ms.is_some_and(|timestamp_ms| {
+            let latest_ms = timestamp_ms + self.future_max_ms;
+            let mut events = (first..events.len()).map(|index| events.get(index).time());
+            events.any(|time| time.seconds() * 1000 > latest_ms)
+        })
     }
 }

@@ -66,10 +66,12 @@ pub fn run(
     let topics: Vec<&str> = kafka.input_topics.iter().map(String::as_str).collect();
     let session = Duration::from_secs(kafka.session_timeout_seconds);
     let group = shared.name("ingest");
+    let stage = settings.service.ingest;
     let readers = Readers::start(
-        settings.service.ingest.threads,
+        stage.threads,
         &shared.format,
         &settings.decode,
+        stage.future_max_seconds,
     );
     let readers = readers.map_err(|error| RunError::Failed(format!("cannot start: {error}")))?;
     let mut ingest = IngestLoop {
