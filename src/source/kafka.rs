@@ -4,6 +4,7 @@
 //! here: positions are committed with what was made of the messages. The reader of one partition
 //! that all instances read is here, too.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -69,6 +70,9 @@ pub struct GroupContext {
 /// A member of a consumer group, or with [`GroupConsumer::read_alone`] a reader without one.
 pub struct GroupConsumer {
     consumer: BaseConsumer<GroupContext>,
+    /// Where reading began of partitions that have given nothing since, and whether it was sought
+    /// twice.
+    begun: RefCell<HashMap<Place, (u64, bool)>>,
 }
 
 impl ClientContext for GroupContext {
@@ -109,8 +113,9 @@ impl ConsumerContext for GroupContext {
         let places = places_of(list);
         let is_assign = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let result = if is_assign {
-            // Where to read from is not known yet; nothing is read before it is.
-            let placed = list.set_all_offsets(Offset::End);
+            // Where to read from is not known yet; nothing is read before it is. A logical offset
+            // would be looked up, and an answer that comes late undoes a seek (librdkafka 2.12).
+            let placed = list.set_all_offsets(Offset::Offset(0));
             placed
                 .and_then(|()| consumer.incremental_assign(list))
                 .and_then(|()| consumer.pause(list))
@@ -153,7 +158,7 @@ impl GroupConsumer {
         let consumer: BaseConsumer<GroupContext> =
             config.create_with_context(GroupContext::default())?;
         consumer.subscribe(topics)?;
-        Ok(GroupConsumer { consumer })
+        Ok(Self::new(consumer))
     }
 
     /// Reads one partition from its oldest record on, whoever else does.
@@ -170,7 +175,14 @@ impl GroupConsumer {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition as i32, Offset::Beginning)?;
         consumer.assign(&list)?;
-        Ok(GroupConsumer { consumer })
+        Ok(Self::new(consumer))
+    }
+
+    fn new(consumer: BaseConsumer<GroupContext>) -> Self {
+        GroupConsumer {
+            consumer,
+            begun: RefCell::new(HashMap::new()),
+        }
     }
 
     /// The next message, the end of a partition, or nothing within `timeout`. Changes of assignment
@@ -178,10 +190,33 @@ impl GroupConsumer {
     pub fn poll(&self, timeout: Duration) -> Polled<'_> {
         match self.consumer.poll(timeout) {
             None => Polled::Nothing,
+            Some(Ok(message)) if self.skips(&message) => Polled::Nothing,
             Some(Ok(message)) => Polled::Message(message),
             Some(Err(KafkaError::PartitionEOF(_))) => Polled::End,
             Some(Err(error)) => Polled::Failed(error),
         }
+    }
+
+    /// Whether the first message after a seek lies behind where reading was to begin. It is sought
+    /// once more: what is passed over then is no message.
+    fn skips(&self, message: &BorrowedMessage<'_>) -> bool {
+        let mut begun = self.begun.borrow_mut();
+        if begun.is_empty() {
+            return false;
+        }
+        let place = (message.topic().to_string(), message.partition() as u32);
+        let Some((from, is_second)) = begun.remove(&place) else {
+            return false;
+        };
+        if is_second || message.offset() as u64 <= from {
+            return false;
+        }
+        begun.insert(place.clone(), (from, true));
+        drop(begun);
+        if let Err(error) = self.seek_and_resume(&place, from) {
+            tracing::warn!("cannot go back to offset {from} of {place:?}: {error}");
+        }
+        true
     }
 
     /// Changes of assignment since the last call.
@@ -225,6 +260,13 @@ impl GroupConsumer {
 
     /// Reads a paused partition on from `offset`.
     pub fn read(&self, place: &Place, offset: u64) -> KafkaResult<()> {
+        self.begun
+            .borrow_mut()
+            .insert(place.clone(), (offset, false));
+        self.seek_and_resume(place, offset)
+    }
+
+    fn seek_and_resume(&self, place: &Place, offset: u64) -> KafkaResult<()> {
         let deadline = std::time::Instant::now() + ASK_TIMEOUT;
         loop {
             match self.seek(place, offset) {

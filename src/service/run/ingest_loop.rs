@@ -457,19 +457,26 @@ fn add(
     member: &IngestMember,
     message: &BorrowedMessage<'_>,
 ) -> Option<RawMessages> {
-    let source = SourceName {
-        topic: message.topic().to_string(),
-        partition: message.partition() as u32,
+    let (topic, partition) = (message.topic(), message.partition() as u32);
+    // There are few sources: looking through them costs less than making a key for each message.
+    let mut open = batches.values_mut();
+    let found = open.find(|one| one.source.partition == partition && one.source.topic == topic);
+    let batch = match found {
+        Some(batch) => batch,
+        None => {
+            let source = SourceName {
+                topic: topic.to_string(),
+                partition,
+            };
+            let generation = member.generation_of(&source)?;
+            batches.entry(source.clone()).or_insert(RawMessages {
+                source,
+                generation,
+                bytes: Vec::with_capacity(BATCH_BYTES),
+                messages: Vec::with_capacity(BATCH_MESSAGES / 4),
+            })
+        }
     };
-    let generation = member.generation_of(&source)?;
-    let batch = batches
-        .entry(source.clone())
-        .or_insert_with(|| RawMessages {
-            source,
-            generation,
-            bytes: Vec::new(),
-            messages: Vec::new(),
-        });
     batch
         .bytes
         .extend_from_slice(message.payload().unwrap_or_default());
