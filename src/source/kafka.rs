@@ -25,7 +25,7 @@ pub type Place = (String, u32);
 pub type Committed = Option<(u64, String)>;
 
 /// Time that a question to the brokers may take.
-pub const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A change of what a member owns.
 #[derive(Clone, Debug, PartialEq, Eq)]

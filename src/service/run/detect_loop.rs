@@ -15,6 +15,7 @@ use super::complaints::Complaints;
 use super::detect_watch::Shown;
 use super::output::outgoing;
 use super::producers::Producer;
+use super::to_find::ToFind;
 use super::watch::GaugeClock;
 use super::{RunError, Shared};
 use crate::config::{OnGap, Settings};
@@ -32,8 +33,6 @@ use crate::telemetry::metrics::Stage;
 
 /// Messages polled between two looks at other things.
 const POLLS_MAX: usize = 2000;
-/// Pause before the brokers are asked again.
-const RETRY_MS: u64 = 500;
 
 pub(super) struct DetectLoop<'a> {
     pub(super) shared: &'a Shared,
@@ -45,9 +44,8 @@ pub(super) struct DetectLoop<'a> {
     pub(super) member: DetectMember,
     pub(super) checkpoints: Checkpointing,
     pub(super) owned: BTreeSet<u32>,
-    /// Partitions to ask brokers and store for, with their generation, and when.
-    to_find: Vec<(u32, u64)>,
-    find_at_ms: u64,
+    /// Partitions to ask brokers and store for, with their generation.
+    to_find: ToFind<(u32, u64)>,
     /// Something was told that is not known to be there.
     has_told: bool,
     complaints: Complaints,
@@ -86,8 +84,7 @@ pub fn run(
         member: DetectMember::new(setup(settings)),
         checkpoints: Checkpointing::start(store, checkpoint.keep as usize)?,
         owned: BTreeSet::new(),
-        to_find: Vec::new(),
-        find_at_ms: 0,
+        to_find: ToFind::new(),
         has_told: false,
         complaints: Complaints::default(),
         gauges: GaugeClock::start(),
@@ -294,10 +291,10 @@ impl DetectLoop<'_> {
     /// Asks brokers and store.
     fn find(&mut self) -> Result<(), RunError> {
         let now_ms = self.shared.clock.now_ms();
-        if self.to_find.is_empty() || now_ms < self.find_at_ms {
+        let wanted = self.to_find.due(now_ms);
+        if wanted.is_empty() {
             return Ok(());
         }
-        let wanted = std::mem::take(&mut self.to_find);
         let places: Vec<_> = wanted
             .iter()
             .map(|(partition, _)| self.place(*partition))
@@ -305,12 +302,9 @@ impl DetectLoop<'_> {
         let committed = match self.consumer.committed(&places) {
             Ok(committed) => committed,
             Err(error) => {
-                tracing::warn!(
-                    "{}; trying again",
-                    explain("committed offsets", &error, None)
-                );
-                self.to_find = wanted;
-                self.find_at_ms = now_ms + RETRY_MS;
+                let text = explain("committed offsets", &error, None);
+                self.complaints.warn(&format!("{text}; trying again"));
+                self.to_find.failed(wanted, now_ms);
                 return Ok(());
             }
         };
@@ -328,8 +322,7 @@ impl DetectLoop<'_> {
                 (Ok(ends), Ok(names)) => (ends, names),
                 (Err(reason), _) | (_, Err(reason)) => {
                     tracing::warn!(partition, "cannot be restored yet: {reason}; trying again");
-                    self.to_find.push((partition, generation));
-                    self.find_at_ms = now_ms + RETRY_MS;
+                    self.to_find.failed([(partition, generation)], now_ms);
                     continue;
                 }
             };

@@ -13,6 +13,7 @@ use super::decoding::{RawMessage, RawMessages, Readers};
 use super::output::dead_letter;
 use super::prober::{Prober, Question};
 use super::producers::Producer;
+use super::to_find::ToFind;
 use super::watch::GaugeClock;
 use super::{RunError, Shared};
 use crate::config::Start;
@@ -30,8 +31,6 @@ const BATCH_MESSAGES: usize = 2000;
 const BATCH_BYTES: usize = 512 << 10;
 /// Messages polled between two looks at other things.
 const POLLS_MAX: usize = 4000;
-/// Pause before the brokers are asked again.
-const RETRY_MS: u64 = 500;
 
 pub(super) struct IngestLoop<'a> {
     pub(super) shared: &'a Shared,
@@ -45,9 +44,8 @@ pub(super) struct IngestLoop<'a> {
     /// Batches of each source that are being read.
     outstanding: BTreeMap<SourceName, usize>,
     owned: BTreeSet<SourceName>,
-    /// Sources to ask the brokers for, with their generation, and when.
-    to_find: Vec<(SourceName, u64)>,
-    find_at_ms: u64,
+    /// Sources to ask the brokers for, with their generation.
+    to_find: ToFind<(SourceName, u64)>,
     next_probe_ms: u64,
     complaints: Complaints,
     /// Counts as the metrics have them.
@@ -85,8 +83,7 @@ pub fn run(
         batches: BTreeMap::new(),
         outstanding: BTreeMap::new(),
         owned: BTreeSet::new(),
-        to_find: Vec::new(),
-        find_at_ms: 0,
+        to_find: ToFind::new(),
         next_probe_ms: 0,
         complaints: Complaints::default(),
         counted: IngestCounts::default(),
@@ -278,20 +275,17 @@ impl IngestLoop<'_> {
     /// Asks the brokers for positions and ends.
     fn find(&mut self) -> Result<(), RunError> {
         let now_ms = self.shared.clock.now_ms();
-        if self.to_find.is_empty() || now_ms < self.find_at_ms {
+        let wanted = self.to_find.due(now_ms);
+        if wanted.is_empty() {
             return Ok(());
         }
-        let wanted = std::mem::take(&mut self.to_find);
         let places: Vec<_> = wanted.iter().map(|(name, _)| place_of(name)).collect();
         let committed = match self.consumer.committed(&places) {
             Ok(committed) => committed,
             Err(error) => {
-                tracing::warn!(
-                    "{}; trying again",
-                    explain("committed offsets", &error, None)
-                );
-                self.to_find = wanted;
-                self.find_at_ms = now_ms + RETRY_MS;
+                let text = explain("committed offsets", &error, None);
+                self.complaints.warn(&format!("{text}; trying again"));
+                self.to_find.failed(wanted, now_ms);
                 return Ok(());
             }
         };
@@ -301,8 +295,7 @@ impl IngestLoop<'_> {
                 Ok(ends) => ends,
                 Err(error) => {
                     tracing::warn!("{}; trying again", explain("ends of sources", &error, None));
-                    self.to_find.push((name, generation));
-                    self.find_at_ms = now_ms + RETRY_MS;
+                    self.to_find.failed([(name, generation)], now_ms);
                     continue;
                 }
             };

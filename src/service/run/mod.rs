@@ -18,6 +18,7 @@ mod output;
 mod prober;
 mod producers;
 mod startup;
+mod to_find;
 mod watch;
 
 use std::collections::BTreeMap;
