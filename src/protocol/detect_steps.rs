@@ -120,13 +120,6 @@ impl DetectMember {
         if state.phase != Phase::Running || offset < expected {
             return Vec::new();
         }
-        if state.position == 0 && offset > 0 && !state.is_rebuilt {
-            let reason = format!(
-                "its first record is at offset {offset} and not 0, though nothing was deleted; \
-                 start the service again, and report this if it comes back"
-            );
-            return self.fail(partition, reason);
-        }
         let record = match record {
             Ok(record) => record,
             Err(reason) => {

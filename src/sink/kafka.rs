@@ -12,7 +12,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -59,15 +59,16 @@ struct Deliveries {
     failed: Arc<Mutex<Option<String>>>,
 }
 
-/// A producer of transactions.
+/// A producer of transactions. It has no thread of its own that takes in what was delivered: a
+/// commit does that, and rdkafka's thread for it never rests.
 pub struct TransactionProducer {
-    producer: ThreadedProducer<Deliveries>,
+    producer: BaseProducer<Deliveries>,
     failed: Arc<Mutex<Option<String>>>,
 }
 
 /// A producer of single records that are the same whoever writes them, and how often.
 pub struct PlainProducer {
-    producer: ThreadedProducer<Deliveries>,
+    producer: BaseProducer<Deliveries>,
     failed: Arc<Mutex<Option<String>>>,
 }
 
@@ -100,7 +101,7 @@ impl TransactionProducer {
         config.set("transactional.id", name);
         let context = Deliveries::default();
         let failed = Arc::clone(&context.failed);
-        let producer: ThreadedProducer<Deliveries> = config.create_with_context(context)?;
+        let producer: BaseProducer<Deliveries> = config.create_with_context(context)?;
         producer.init_transactions(ASK_TIMEOUT)?;
         Ok(TransactionProducer { producer, failed })
     }
@@ -145,6 +146,7 @@ impl TransactionProducer {
         for record in records {
             send(&self.producer, record)?;
         }
+        self.producer.poll(Duration::ZERO);
         let (Some(group), [_, ..]) = (group, positions) else {
             return Ok(());
         };
@@ -166,12 +168,15 @@ impl PlainProducer {
         let config = base_config(properties);
         let context = Deliveries::default();
         let failed = Arc::clone(&context.failed);
-        let producer: ThreadedProducer<Deliveries> = config.create_with_context(context)?;
+        let producer: BaseProducer<Deliveries> = config.create_with_context(context)?;
         Ok(PlainProducer { producer, failed })
     }
 
     pub fn send(&self, record: &OutgoingRecord<'_>) -> KafkaResult<()> {
-        send(&self.producer, record)
+        send(&self.producer, record)?;
+        // Takes in what was delivered meanwhile.
+        self.producer.poll(Duration::ZERO);
+        Ok(())
     }
 
     /// Waits until everything sent is there; the reason if something is not.
@@ -187,7 +192,7 @@ impl PlainProducer {
 }
 
 /// Sends one record; waits while the client's queue is full.
-fn send(producer: &ThreadedProducer<Deliveries>, record: &OutgoingRecord<'_>) -> KafkaResult<()> {
+fn send(producer: &BaseProducer<Deliveries>, record: &OutgoingRecord<'_>) -> KafkaResult<()> {
     let mut outgoing: BaseRecord<'_, [u8], [u8]> =
         BaseRecord::to(record.topic).payload(record.value);
     if let Some(partition) = record.partition {
@@ -211,8 +216,7 @@ fn send(producer: &ThreadedProducer<Deliveries>, record: &OutgoingRecord<'_>) ->
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                 outgoing = back;
-                // Whether all went out by then does not matter.
-                let _ = producer.flush(Duration::from_millis(20));
+                producer.poll(Duration::from_millis(5));
             }
             Err((error, _)) => return Err(error),
         }

@@ -40,6 +40,9 @@ LATENESS = datetime.timedelta(minutes=10)
 WARM_UP_HOURS = 48
 DAYS, SERIES, ROUNDS, RATES_PARTITIONS = (14, 220, 100, 64) if common.IS_LONG else (3, 100, 5, 8)
 PARTITIONS = 4
+# One broker that is its own controller forgets marks of transactions when it is killed and started
+# again (it finds no leader while it is shut out as its own predecessor); of three none is needed.
+BROKERS = 3
 SESSION_SECONDS = 4
 # What an operator may expect of a takeover, beside the session timeout, and what this machine
 # needs for the work that is left.
@@ -156,13 +159,12 @@ def settings_of(group, profile, topic="audit", **more):
 class Judge:
     """What the parts share: the cluster, the traffic, and the random moments."""
 
-    def __init__(self, folder, cluster, traffic, seed, rounds):
+    def __init__(self, folder, cluster, traffic, arguments):
         self.folder = folder
         self.cluster = cluster
         self.traffic = traffic
-        self.rng = random.Random(seed)
-        self.rounds = rounds
-        self.parts = {}
+        self.rng = random.Random(arguments.seed)
+        self.rounds = arguments.rounds
 
     def topic(self, name, path, keyed_by):
         """A feeder for a new topic."""
@@ -181,38 +183,74 @@ class Judge:
     def settle(self, what, settings, services, expected, seconds=DONE_SECONDS):
         """Waits until all is done, compares, and ends the services; the seconds until done."""
         took = service.wait_until_done(self.cluster, settings, services, seconds)
-        compare(what, expected, self.output(settings))
+        self.compare(what, settings, expected)
         check_health(services)
         for one in services:
             if (code := one.terminate()) != 0:
                 raise ServiceError(f"{one.name} ended with {code} after SIGTERM")
-        compare(f"{what}, after the end", expected, self.output(settings))
+        self.compare(f"{what}, after the end", settings, expected)
         return took
 
-    def output(self, settings):
-        return service.read_output(self.cluster, settings["kafka"]["output_topic"])
+    def compare(self, what, settings, expected):
+        """Ends with the first records that differ, if any do; all are then left in files."""
+        output = service.read_output(self.cluster, settings["kafka"]["output_topic"])
+        wanted = collections.Counter(expected)
+        found = collections.Counter(record.value for record in output)
+        missing, surplus = wanted - found, found - wanted
+        if not missing and not surplus:
+            return
+        doubled = sum(value in wanted for value in surplus)
+        say(f"WRONG: {what}: {len(expected)} records expected, {len(output)} found, "
+            f"{missing.total()} missing, {surplus.total()} too many, {doubled} of them doubled")
+        show_differences(missing, surplus)
+        folder = self.folder / settings["kafka"]["group"]
+        lines = {"expected": expected, "found": [record.value for record in output]}
+        for name, values in lines.items():
+            (folder / f"{name}.ndjson").write_bytes(b"".join(value + b"\n" for value in values))
+        places = [{name: value.decode() for name, value in record.headers.items()}
+                  for record in output]
+        (folder / "headers.json").write_text(json.dumps(places, indent=1))
+        raise ServiceError(f"{what}: the records differ; they are in {folder}")
 
 
-def compare(what, expected, output):
-    """Ends with the first records that differ, if any do."""
-    wanted = collections.Counter(expected)
-    found = collections.Counter(record.value for record in output)
-    missing, surplus = wanted - found, found - wanted
-    doubled = [value for value in surplus if value in wanted]
-    if not missing and not surplus:
-        return
-    say(f"WRONG: {what}: {len(expected)} records expected, {len(output)} found, "
-        f"{missing.total()} missing, {surplus.total()} too many, {len(doubled)} of them doubled")
-    for kind, values in (("missing", missing), ("too many", surplus)):
-        for value in sorted(values, key=decided_at)[:DIFFERENCES_SHOWN]:
-            headers = [record.headers for record in output if record.value == value]
-            say(f"  {kind}, decided at {decided_at(value)}: {value.decode()}")
-            say(f"    headers: {headers}")
-    raise ServiceError(f"{what}: the records differ")
+def show_differences(missing, surplus):
+    """Tells the first records that are not there or should not be; of those that are there in
+    another form only the fields that differ."""
+    found = {json.loads(value)["eventID"]: json.loads(value) for value in surplus}
+    shown = 0
+    for value in sorted(missing, key=decided_at):
+        wanted = json.loads(value)
+        other = found.pop(wanted["eventID"], None)
+        shown += 1
+        if shown > DIFFERENCES_SHOWN:
+            continue
+        say(f"  {'missing' if other is None else 'other'}: {title(wanted)}")
+        if other is not None:
+            wanted, other = dict(fields(wanted)), dict(fields(other))
+            for name in sorted(wanted.keys() | other.keys()):
+                if wanted.get(name) != other.get(name):
+                    say(f"    {name}: {wanted.get(name)!r}, not {other.get(name)!r}")
+    for record in sorted(found.values(), key=title)[:DIFFERENCES_SHOWN]:
+        say(f"  too many: {title(record)}")
+
+
+def fields(value, path=""):
+    """Every value of a record with the path to it."""
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from fields(inner, f"{path}.{key}")
+    else:
+        yield path, value
+
+
+def title(record):
+    details = record["insightDetails"]
+    return (f"{record['insightd']['decidedAt']} {details['state']} of {details['eventSource']} "
+            f"{details['eventName']} {details['insightType']} {record['sharedEventID']}")
 
 
 def decided_at(value):
-    return json.loads(value).get("insightd", {}).get("decidedAt", "")
+    return json.loads(value)["insightd"]["decidedAt"]
 
 
 def check_health(services):
@@ -262,14 +300,20 @@ class Chaos:
             ("ingest stopped", lambda: self.stop(self.one_of("ingest"))),
             ("detect stopped", lambda: self.stop(self.one_of("detect"))),
         ]
+        self.ends = [
+            ("ingest ended", lambda: self.terminate(self.one_of("ingest"))),
+            ("detect ended", lambda: self.terminate(self.one_of("detect"))),
+        ]
 
     def run(self):
         # The history before the first verdict comes in peace, but for the first round.
         lines = self.parts.lines
         first = int(lines * (WARM_UP_HOURS - 1) / 24 / DAYS)
-        kinds = []
+        # Each failure once, then again and again, with orderly ends among them.
+        kinds = self.rng.sample(self.failures, len(self.failures))
         while len(kinds) < self.judge.rounds:
-            kinds += self.rng.sample(self.failures, len(self.failures))
+            more = self.failures + self.ends
+            kinds += self.rng.sample(more, len(more))
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             feeding = pool.submit(self.feeder.feed, first)
             for index, (name, failure) in enumerate(kinds[:self.judge.rounds]):
@@ -293,6 +337,12 @@ class Chaos:
         one.start()
         return f": {one.name}, started again after {pause:.1f} s"
 
+    def terminate(self, one):
+        if (code := one.terminate()) != 0:
+            raise ServiceError(f"{one.name} ended with {code} after SIGTERM")
+        one.start()
+        return f": {one.name}, started again"
+
     def stop(self, one):
         """A zombie: others take over, then it goes on as if nothing had happened."""
         one.pause()
@@ -302,11 +352,13 @@ class Chaos:
         return f": {one.name}, for {pause:.1f} s"
 
     def kill_broker(self):
-        pause = self.rng.uniform(0, 3)
-        self.judge.cluster.kill(0)
+        pause = self.rng.uniform(0, 6)
+        index = self.rng.randrange(BROKERS)
+        self.judge.cluster.wait_in_sync()
+        self.judge.cluster.kill(index)
         self.watch(pause)
-        self.judge.cluster.start(0)
-        return f", started again after {pause:.1f} s"
+        self.judge.cluster.start(index)
+        return f": broker {index}, started again after {pause:.1f} s"
 
     def watch(self, seconds, without=None):
         """Lets time pass; whoever ends meanwhile does so on its own."""
@@ -340,7 +392,8 @@ def judge_scale_out(judge):
     if "audit" not in judge.cluster.topics():
         judge.topic("audit", judge.traffic.path, "series")[0].feed()
     expected = judge.traffic.expected("default", judge.traffic.path)
-    for count in (1, 2):
+    # One instance is what part a has.
+    for count in (2,):
         settings = settings_of(f"scale-{count}", "default")
         names = [(f"scale-{count}-{index}", "all") for index in range(count)]
         services = judge.services(settings, names)
@@ -411,7 +464,7 @@ def judge_badly_keyed(judge):
         f"in {took:.1f} s, {len(expected)} records as expected")
 
 
-PARTS = {"a": judge_undisturbed, "b": judge_chaos, "c": judge_scale_out, "d": judge_badly_keyed}
+PARTS = {"a": judge_undisturbed, "c": judge_scale_out, "d": judge_badly_keyed, "b": judge_chaos}
 
 
 def judge_all(folder, arguments):
@@ -420,10 +473,13 @@ def judge_all(folder, arguments):
     traffic_folder.mkdir()
     traffic = Traffic(traffic_folder, arguments.seed)
     say(f"traffic of {DAYS} days made in {time.monotonic() - started:.1f} s")
-    with kafka_cluster.Cluster(folder / "kafka") as cluster:
-        judge = Judge(folder, cluster, traffic, arguments.seed, arguments.rounds)
-        for part in arguments.part or PARTS:
-            PARTS[part](judge)
+    for brokers, parts in ((1, "acd"), (BROKERS, "b")):
+        wanted = [part for part in PARTS if part in parts and part in (arguments.part or PARTS)]
+        if not wanted:
+            continue
+        with kafka_cluster.Cluster(folder / f"kafka-{brokers}", brokers) as cluster:
+            for part in wanted:
+                PARTS[part](Judge(folder, cluster, traffic, arguments))
 
 
 def main():
