@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,7 +65,8 @@ pub struct GroupContext {
     /// newer: thrown out, it has no name, and a commit without a name is refused by nobody.
     group: Mutex<Option<Arc<ConsumerGroupMetadata>>>,
     stats: Mutex<HashMap<Place, PartitionStats>>,
-    last_error: Arc<Mutex<Option<String>>>,
+    /// No broker can be reached.
+    is_cut_off: AtomicBool,
 }
 
 /// A member of a consumer group, or with [`GroupConsumer::read_alone`] a reader without one.
@@ -82,10 +84,19 @@ impl ClientContext for GroupContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!("kafka: {error}: {reason}");
-        *lock(&self.last_error) = Some(reason.to_string());
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.is_cut_off.store(true, Ordering::Relaxed);
+        }
     }
 
     fn stats(&self, statistics: Statistics) {
+        if statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP")
+        {
+            self.is_cut_off.store(false, Ordering::Relaxed);
+        }
         let mut stats = lock(&self.stats);
         for (topic, inner) in &statistics.topics {
             for (partition, one) in &inner.partitions {
@@ -224,6 +235,16 @@ impl GroupConsumer {
         lock(&self.consumer.context().rebalances)
             .drain(..)
             .collect()
+    }
+
+    /// Why this client cannot do its work: no broker, or no group.
+    pub fn trouble(&self) -> Option<&'static str> {
+        if self.consumer.context().is_cut_off.load(Ordering::Relaxed) {
+            return Some("no broker can be reached");
+        }
+        self.group()
+            .is_none()
+            .then_some("this instance is in no group yet, or no longer")
     }
 
     /// What statistics say of a partition.

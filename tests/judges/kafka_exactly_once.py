@@ -17,6 +17,7 @@ import collections
 import concurrent.futures
 import csv
 import datetime
+import functools
 import json
 import logging
 import os
@@ -38,7 +39,7 @@ BEGIN = datetime.datetime(2024, 1, 1)
 LATENESS = datetime.timedelta(minutes=10)
 # Nothing is judged before a series has two days of history.
 WARM_UP_HOURS = 48
-DAYS, SERIES, ROUNDS, RATES_PARTITIONS = (14, 220, 100, 64) if common.IS_LONG else (3, 100, 5, 8)
+DAYS, SERIES, ROUNDS, RATES_PARTITIONS = (16, 260, 100, 64) if common.IS_LONG else (3, 100, 5, 8)
 PARTITIONS = 4
 # One broker that is its own controller forgets marks of transactions when it is killed and started
 # again (it finds no leader while it is shut out as its own predecessor); of three none is needed.
@@ -100,6 +101,10 @@ class Traffic:
         if re.search(r"\b[0-9]+ late\b", done.stderr):
             raise ServiceError(f"late events make the order of partitions matter:\n{done.stderr}")
         return out.read_bytes().splitlines()
+
+    @functools.cache
+    def parts(self, path, keyed_by):
+        return service.split(path, self.folder, PARTITIONS, keyed_by, self.last_line)
 
     def last_line(self, part):
         """An event that closes all minutes of its partition before the end, and no more."""
@@ -168,8 +173,7 @@ class Judge:
 
     def topic(self, name, path, keyed_by):
         """A feeder for a new topic."""
-        parts = service.split(path, self.folder / name, PARTITIONS, keyed_by,
-                              self.traffic.last_line)
+        parts = self.traffic.parts(path, keyed_by)
         self.cluster.create_topic(name, PARTITIONS)
         return Feeder(self.cluster, name, parts), parts
 

@@ -62,25 +62,60 @@ pub fn client_properties(kafka: &KafkaSettings) -> Result<BTreeMap<String, Strin
 pub fn explain(doing: &str, error: &KafkaError, reason: Option<&str>) -> String {
     let said = reason.map_or_else(|| error.to_string(), str::to_string);
     let lower = said.to_lowercase();
-    let advice = if lower.contains("certificate verify failed") || lower.contains("self-signed") {
-        "the broker's certificate is not signed by an authority in kafka.security.ca"
-    } else if lower.contains("certificate required") || lower.contains("bad certificate") {
-        "the broker wants a certificate of this client: set kafka.security.certificate and key"
-    } else if lower.contains("authentication fail") || lower.contains("invalid credentials") {
-        "check kafka.security.username, the password and the mechanism"
-    } else if lower.contains("ssl handshake") || lower.contains("disconnected while requesting") {
-        "the broker's listener may speak another protocol: check kafka.security.protocol and the \
-         port in kafka.brokers"
-    } else {
-        advice_for(error)
-    };
+    let known = SAID.iter().find(|(part, _)| lower.contains(part));
+    let advice = known.map_or_else(|| advice_for(error), |(_, advice)| advice);
     format!("{doing}: {said}; {advice}")
 }
 
+/// What the client or a broker may say, in small letters, and what to do about it.
+const SAID: [(&str, &str); 12] = [
+    (
+        "certificate verify failed",
+        "the broker's certificate is not signed by an authority in kafka.security.ca",
+    ),
+    (
+        "self-signed",
+        "the broker's certificate is not signed by an authority in kafka.security.ca",
+    ),
+    (
+        "certificate required",
+        "the broker wants a certificate of this client: set kafka.security.certificate and key",
+    ),
+    (
+        "bad certificate",
+        "the broker wants a certificate of this client: set kafka.security.certificate and key",
+    ),
+    (
+        "certificate unknown",
+        "the broker does not trust this client's certificate: check kafka.security.certificate",
+    ),
+    (
+        "unsupported sasl mechanism",
+        "set kafka.security.mechanism to one that the broker has",
+    ),
+    (
+        "not valid in current sasl state",
+        "the listener wants no password: check kafka.security.protocol and the port",
+    ),
+    ("authentication fail", CREDENTIALS),
+    ("invalid credentials", CREDENTIALS),
+    ("invalid username", CREDENTIALS),
+    ("ssl handshake", LISTENER),
+    ("disconnected while requesting", LISTENER),
+];
+const CREDENTIALS: &str =
+    "check kafka.security.username, the password and kafka.security.mechanism";
+const LISTENER: &str = "the broker's listener may speak another protocol: check \
+     kafka.security.protocol and the port in kafka.brokers";
+
 fn advice_for(error: &KafkaError) -> &'static str {
-    match error.rdkafka_error_code() {
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
+    match code {
         Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            "grant this user Read, Write and Describe on the topic"
+            "grant this user Read, Write and Describe on the topic, and Create if it is to be made"
         }
         Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
             "grant this user Read on groups that begin with kafka.group"
@@ -97,6 +132,10 @@ fn advice_for(error: &KafkaError) -> &'static str {
         Some(RDKafkaErrorCode::PolicyViolation | RDKafkaErrorCode::InvalidReplicationFactor) => {
             "set kafka.replication to what the cluster allows"
         }
-        _ => "check kafka.brokers and that a broker runs and can be reached there",
+        _ => {
+            "check kafka.brokers and that a broker runs and can be reached there; check \
+             kafka.security.protocol: a listener with TLS or passwords does not say that it is \
+             one"
+        }
     }
 }

@@ -102,6 +102,8 @@ impl DetectLoop<'_> {
 
     fn show_readiness(&mut self) {
         let watch = &self.shared.watch;
+        let trouble = self.consumer.trouble().map(str::to_string);
+        watch.unready("detect_group", trouble);
         let waiting = self.member.waiting() - self.failed.len().min(self.member.waiting());
         let restoring = format!("{waiting} partitions are restored or replayed");
         watch.unready("restoring", (waiting > 0).then_some(restoring));

@@ -41,6 +41,8 @@ pub(super) struct IngestLoop<'a> {
     prober: Prober,
     /// Messages polled and not handed on.
     batches: BTreeMap<SourceName, RawMessages>,
+    /// Timestamp of the message read last, by source, in milliseconds since 1970.
+    pub(super) last_times: BTreeMap<SourceName, i64>,
     /// Batches of each source that are being read.
     outstanding: BTreeMap<SourceName, usize>,
     owned: BTreeSet<SourceName>,
@@ -81,6 +83,7 @@ pub fn run(
         readers,
         prober: Prober::start(&shared.properties).map_err(client)?,
         batches: BTreeMap::new(),
+        last_times: BTreeMap::new(),
         outstanding: BTreeMap::new(),
         owned: BTreeSet::new(),
         to_find: ToFind::new(),
@@ -182,6 +185,9 @@ impl IngestLoop<'_> {
     }
 
     fn hand_on(&mut self, batch: RawMessages) {
+        if let Some(time) = batch.messages.last().and_then(|last| last.timestamp_ms) {
+            self.last_times.insert(batch.source.clone(), time);
+        }
         *self.outstanding.entry(batch.source.clone()).or_default() += 1;
         self.readers.send(batch);
     }

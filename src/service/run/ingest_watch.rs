@@ -25,6 +25,8 @@ impl IngestLoop<'_> {
             "ingest_starting",
             (waiting > 0).then(|| format!("{waiting} sources do not count yet")),
         );
+        let trouble = self.consumer.trouble().map(str::to_string);
+        watch.unready("ingest_group", trouble);
         let kafka = &watch.metrics.kafka;
         let states: Vec<_> = self.member.states().collect();
         for (state, activity) in [
@@ -49,6 +51,10 @@ impl IngestLoop<'_> {
             if let Some(stats) = self.consumer.stats(&place_of(name)) {
                 let lag = stats.high.saturating_sub(next as i64).max(0);
                 kafka.consumer_lag.set(topic, partition, lag as f64);
+                let age_ms = self.last_times.get(name).filter(|_| lag > 0);
+                let age_ms = age_ms.map_or(0, |time| (now_ms as i64 - time).max(0));
+                let seconds = age_ms as f64 / 1000.0;
+                kafka.consumer_lag_seconds.set(topic, partition, seconds);
                 let held = stats.high.saturating_sub(stats.stable).max(0);
                 kafka.lso_lag.set(topic, partition, held as f64);
             }

@@ -62,6 +62,7 @@ pub fn prepare(
                 topic,
                 "topic of kafka.input_topics; input topics are never made",
             )?;
+            asker.tell_if_empty(topic)?;
         }
     }
     for topic in internal_topics(kafka) {
@@ -135,6 +136,21 @@ impl<'a> Asker<'a> {
                 )))
             }
         }
+    }
+
+    /// Says so where nothing can come yet.
+    fn tell_if_empty(&self, topic: &str) -> Result<(), RunError> {
+        let partitions = self.partitions_of(topic)?.unwrap_or(0);
+        let is_empty = (0..partitions as i32).all(|partition| {
+            let ends = self
+                .client
+                .fetch_watermarks(topic, partition, BROKER_TIMEOUT);
+            ends.is_ok_and(|(start, end)| start == end)
+        });
+        if is_empty {
+            tracing::info!(topic, "the topic has no records yet; waiting for the first");
+        }
+        Ok(())
     }
 
     fn require(&self, topic: &str, what: &str) -> Result<(), RunError> {
