@@ -419,6 +419,7 @@ fn time_moves_without_events_only_when_told() {
         "progress 0 to -10m Active",
         "rates 0..1 0m:1",
         "progress 1 to 30m IdleProven",
+        "progress 1 to 30m Active",
         "rates 1..3 29m:1",
         "rates 3..3 30m:1",
         "progress 3 to 31m IdleProven",

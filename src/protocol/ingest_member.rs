@@ -343,6 +343,15 @@ impl IngestMember {
         self.transaction.as_ref()
     }
 
+    /// Leaves the dead letters out of the transaction, because their topic does not take them; how
+    /// many there were.
+    pub fn drop_dead_letters(&mut self) -> u64 {
+        let parts = self.transaction.iter_mut().flat_map(|one| &mut one.sources);
+        parts
+            .map(|part| std::mem::take(&mut part.dead_letters).len() as u64)
+            .sum()
+    }
+
     /// It is committed.
     pub fn committed(&mut self) {
         self.transaction = None;

@@ -5,19 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use rdkafka::util::Timeout;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::{Offset, TopicPartitionList};
 
 /// Time that a question to the brokers may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time that the end of a transaction may take. librdkafka leaves open what a call that ran out of
+/// time did; then the producer is given up, its name taken anew, and the brokers are asked.
+const END_TIMEOUT: Duration = Duration::from_secs(8);
 /// Times that a call is repeated which may be.
 const RETRIES: u32 = 5;
 
@@ -119,7 +121,7 @@ impl TransactionProducer {
         }
         let result = self.fill(records, positions, group);
         let result =
-            result.and_then(|()| retried(|| self.producer.commit_transaction(Timeout::Never)));
+            result.and_then(|()| retried(|| self.producer.commit_transaction(END_TIMEOUT)));
         let Err(error) = result else {
             return TransactionEnd::Committed;
         };
@@ -128,7 +130,17 @@ impl TransactionProducer {
         }
         let reason = lock(&self.failed).take();
         let reason = reason.unwrap_or_else(|| error.to_string());
-        if let Err(error) = retried(|| self.producer.abort_transaction(Timeout::Never)) {
+        // An abort waits for every delivery, and nobody but this takes them in.
+        self.producer
+            .purge(PurgeConfig::default().queue().inflight());
+        let deadline = Instant::now() + END_TIMEOUT;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(Duration::from_millis(10));
+        }
+        if self.producer.in_flight_count() > 0 {
+            return lost(&error);
+        }
+        if let Err(error) = retried(|| self.producer.abort_transaction(END_TIMEOUT)) {
             return lost(&error);
         }
         TransactionEnd::Aborted {
@@ -228,7 +240,11 @@ fn retried(mut call: impl FnMut() -> KafkaResult<()>) -> KafkaResult<()> {
     let mut attempt = 0;
     loop {
         match call() {
-            Err(KafkaError::Transaction(error)) if error.is_retriable() && attempt < RETRIES => {
+            Err(KafkaError::Transaction(error))
+                if error.is_retriable()
+                    && error.code() != RDKafkaErrorCode::OperationTimedOut
+                    && attempt < RETRIES =>
+            {
                 attempt += 1;
             }
             other => return other,

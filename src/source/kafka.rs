@@ -50,8 +50,6 @@ pub enum Polled<'a> {
 /// What the client's statistics say of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartitionStats {
-    /// Offset at which the end was met last; -1001 if it never was.
-    pub end_met: i64,
     /// End of the partition, and of what is committed in it.
     pub high: i64,
     pub stable: i64,
@@ -104,7 +102,6 @@ impl ClientContext for GroupContext {
                     continue;
                 };
                 let found = PartitionStats {
-                    end_met: one.eof_offset,
                     high: one.hi_offset,
                     stable: one.ls_offset,
                 };

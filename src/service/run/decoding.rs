@@ -3,13 +3,19 @@
 //! A source always goes to the same thread, so its batches come back in the order in which they
 //! went.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use rdkafka::message::{BorrowedMessage, Message};
+
 use crate::formats::{DecodeCounts, DecodeLimits, Decoded, Decoder, Format};
 use crate::model::EventBatch;
-use crate::protocol::{MessageEnd, Messages, SourceName};
+use crate::protocol::{IngestMember, MessageEnd, Messages, SourceName};
 
+/// Messages and bytes of a source that go to a reader at once.
+const BATCH_MESSAGES: usize = 2000;
+const BATCH_BYTES: usize = 512 << 10;
 /// Batches that wait for a thread.
 const WAITING_MAX: usize = 4;
 
@@ -171,4 +177,43 @@ impl Reading {
             events.any(|time| time.seconds() * 1000 > latest_ms)
         })
     }
+}
+
+/// Adds a message to its source's batch; the batch if that is full.
+pub fn add(
+    batches: &mut BTreeMap<SourceName, RawMessages>,
+    member: &IngestMember,
+    message: &BorrowedMessage<'_>,
+) -> Option<RawMessages> {
+    let (topic, partition) = (message.topic(), message.partition() as u32);
+    // There are few sources: looking through them costs less than making a key for each message.
+    let mut open = batches.values_mut();
+    let found = open.find(|one| one.source.partition == partition && one.source.topic == topic);
+    let batch = match found {
+        Some(batch) => batch,
+        None => {
+            let source = SourceName {
+                topic: topic.to_string(),
+                partition,
+            };
+            let generation = member.generation_of(&source)?;
+            batches.entry(source.clone()).or_insert(RawMessages {
+                source,
+                generation,
+                bytes: Vec::with_capacity(BATCH_BYTES),
+                messages: Vec::with_capacity(BATCH_MESSAGES / 4),
+            })
+        }
+    };
+    batch
+        .bytes
+        .extend_from_slice(message.payload().unwrap_or_default());
+    batch.messages.push(RawMessage {
+        offset: message.offset() as u64,
+        timestamp_ms: message.timestamp().to_millis(),
+        end: batch.bytes.len(),
+    });
+    let is_full = batch.messages.len() >= BATCH_MESSAGES || batch.bytes.len() >= BATCH_BYTES;
+    let source = is_full.then(|| batch.source.clone())?;
+    batches.remove(&source)
 }

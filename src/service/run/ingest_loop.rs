@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use rdkafka::message::{BorrowedMessage, Message};
-
 use super::clients::explain;
 use super::complaints::Complaints;
-use super::decoding::{RawMessage, RawMessages, Readers};
+use super::decoding::{RawMessages, Readers, add};
 use super::output::dead_letter;
 use super::prober::{Prober, Question};
 use super::producers::Producer;
@@ -26,9 +24,6 @@ use crate::sink::kafka::{OutgoingRecord, TransactionEnd};
 use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_out_of_range};
 use crate::telemetry::metrics::{DeadLetterOutcome, Stage};
 
-/// Messages and bytes of a source that go to a reader at once.
-const BATCH_MESSAGES: usize = 2000;
-const BATCH_BYTES: usize = 512 << 10;
 /// Messages polled between two looks at other things.
 const POLLS_MAX: usize = 4000;
 
@@ -331,10 +326,6 @@ impl IngestLoop<'_> {
             if !is_read {
                 continue;
             }
-            // Marks of transactions stand behind the last message: the client has read them.
-            let stats = self.consumer.stats(&place_of(&answer.source));
-            let met = stats.is_some_and(|stats| stats.end_met == end as i64);
-            let end = if met { 0 } else { end };
             self.member
                 .ended(&answer.source, answer.generation, end, answer.at_ms);
         }
@@ -432,7 +423,14 @@ impl IngestLoop<'_> {
         match end {
             TransactionEnd::Committed => self.member.committed(),
             TransactionEnd::Aborted { reason, .. } => {
-                tracing::warn!("ingest: a transaction was given up: {reason}; trying again");
+                let text = format!("ingest: a transaction was given up: {reason}; trying again");
+                self.complaints.warn(&text);
+                if reason.starts_with(&format!("{}:", kafka.dead_letter_topic)) {
+                    // Counting must not wait for what could not be counted anyway.
+                    let dropped = self.member.drop_dead_letters();
+                    let dead = &self.shared.watch.metrics.events.dead_letters;
+                    dead.add(DeadLetterOutcome::Dropped, dropped);
+                }
                 self.member.aborted(now_ms);
             }
             TransactionEnd::Lost { .. } => self.member.aborted(now_ms),
@@ -448,45 +446,6 @@ impl IngestLoop<'_> {
         }
         Ok(())
     }
-}
-
-/// Adds a message to its source's batch; the batch if that is full.
-fn add(
-    batches: &mut BTreeMap<SourceName, RawMessages>,
-    member: &IngestMember,
-    message: &BorrowedMessage<'_>,
-) -> Option<RawMessages> {
-    let (topic, partition) = (message.topic(), message.partition() as u32);
-    // There are few sources: looking through them costs less than making a key for each message.
-    let mut open = batches.values_mut();
-    let found = open.find(|one| one.source.partition == partition && one.source.topic == topic);
-    let batch = match found {
-        Some(batch) => batch,
-        None => {
-            let source = SourceName {
-                topic: topic.to_string(),
-                partition,
-            };
-            let generation = member.generation_of(&source)?;
-            batches.entry(source.clone()).or_insert(RawMessages {
-                source,
-                generation,
-                bytes: Vec::with_capacity(BATCH_BYTES),
-                messages: Vec::with_capacity(BATCH_MESSAGES / 4),
-            })
-        }
-    };
-    batch
-        .bytes
-        .extend_from_slice(message.payload().unwrap_or_default());
-    batch.messages.push(RawMessage {
-        offset: message.offset() as u64,
-        timestamp_ms: message.timestamp().to_millis(),
-        end: batch.bytes.len(),
-    });
-    let is_full = batch.messages.len() >= BATCH_MESSAGES || batch.bytes.len() >= BATCH_BYTES;
-    let source = is_full.then(|| batch.source.clone())?;
-    batches.remove(&source)
 }
 
 fn name_of((topic, partition): (String, u32)) -> SourceName {
