@@ -165,11 +165,12 @@ fn without_session(arn: &str) -> String {
     }
 }
 
-/// An object without a name or a source may be an envelope.
+/// An object without a name or a source may be an envelope; one with a source such as `aws:s3` is
+/// a notification.
 fn is_like_a_record(record: &Value) -> bool {
-    ["eventName", "eventSource", "eventTime"]
-        .iter()
-        .all(|key| record.get(key).is_some())
+    let source = record["eventSource"].as_str().unwrap_or_default();
+    let keys = ["eventName", "eventSource", "eventTime"];
+    keys.iter().all(|key| record.get(key).is_some()) && !source.starts_with("aws:")
 }
 
 fn has_odd_number(value: &Value) -> bool {
