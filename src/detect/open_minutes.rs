@@ -36,6 +36,9 @@ pub struct OpenMinutes {
     free: Vec<u32>,
     /// Entries that have to wait before it is worth while to refuse some early again.
     refuse_at: usize,
+    /// Counts and attributions that wait.
+    #[serde(skip)]
+    entries: usize,
     #[serde(skip)]
     index: HashMap<u128, u32>,
     #[serde(skip)]
@@ -130,6 +133,7 @@ impl OpenMinutes {
                 let value = code(&mut scratch.values, rates, delta, values);
                 rows.deltas.push((value, delta.count.min(COUNT_MAX)));
             }
+            self.entries += 1 + rows.deltas.len() - from as usize;
             rows.rows.push(Row {
                 series,
                 is_data: rates.category(entry.key) == SourceCategory::Data,
@@ -161,7 +165,8 @@ impl OpenMinutes {
         refused: impl FnMut(&Row),
     ) -> Option<MinuteRows> {
         let rows = self.open.remove(&minute)?;
-        self.refuse_at = self.refuse_at.min(2 * self.entries());
+        self.entries -= rows.entries();
+        self.refuse_at = self.refuse_at.min(2 * self.entries);
         Some(self.resolve(rows, registry, values, refused))
     }
 
@@ -174,6 +179,7 @@ impl OpenMinutes {
         refused: impl FnMut(&Row),
     ) -> Option<MinuteRows> {
         let rows = self.late.remove(&minute)?;
+        self.entries -= rows.entries();
         Some(self.resolve(rows, registry, values, refused))
     }
 
@@ -182,6 +188,7 @@ impl OpenMinutes {
         let Some(rows) = self.late.remove(&minute) else {
             return;
         };
+        self.entries -= rows.entries();
         for row in &rows.rows {
             self.release_candidate(row.series);
             dropped(row);
@@ -221,6 +228,7 @@ impl OpenMinutes {
 
     /// Builds what a snapshot leaves out.
     pub fn rebuild(&mut self) {
+        self.entries = self.count_entries();
         self.index.clear();
         for (number, candidate) in self.candidates.iter().enumerate() {
             if let Some(candidate) = candidate {
@@ -349,6 +357,11 @@ impl OpenMinutes {
 }
 
 impl MinuteRows {
+    /// Counts and attributions.
+    fn entries(&self) -> usize {
+        self.rows.len() + self.deltas.len()
+    }
+
     fn memory_bytes(&self) -> usize {
         self.rows.capacity() * size_of::<Row>() + self.deltas.capacity() * 16
     }

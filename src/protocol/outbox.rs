@@ -5,6 +5,7 @@
 //! same as closing them one by one, as long as no late count stands between.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::model::{
     AttributionDelta, Fingerprint, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SHARDS,
@@ -33,7 +34,8 @@ pub fn split(
         source: now.source,
         positions: (from, now.position),
         partitions,
-        batches: (0..partitions).map(|_| Batch::default()).collect(),
+        batches: (0..partitions).map(|_| Batch::new()).collect(),
+        places: HashMap::default(),
         out: Vec::new(),
     };
     let mut held: Option<Progress> = None;
@@ -70,38 +72,98 @@ struct Outbox {
     positions: (u64, u64),
     partitions: u32,
     batches: Vec<Batch>,
+    places: HashMap<Fingerprint, Place, BuildHasherDefault<FingerprintHasher>>,
     out: Vec<(u32, LogRecord)>,
 }
 
+/// Where a series goes.
+#[derive(Clone, Copy)]
+struct Place {
+    partition: u32,
+    /// Batch of the partition that has the key, and its index there; no batch has number 0.
+    batch: u32,
+    key: u32,
+}
+
+/// Where a value of the counts at hand stands in the batch that took it last.
+#[derive(Clone, Copy, Default)]
+struct KnownValue {
+    partition: u32,
+    batch: u32,
+    value: u32,
+}
+
 /// Counts on their way to one partition.
-#[derive(Default)]
 struct Batch {
+    /// Its number among the batches of the partition, from 1.
+    number: u32,
     builder: RatesBuilder,
-    keys: HashMap<Fingerprint, u32>,
     bytes: usize,
     deltas: Vec<AttributionDelta>,
 }
 
-impl Outbox {
-    fn add(&mut self, rates: &Rates) {
-        let of_key: Vec<u32> = (0..rates.keys_len() as u32)
-            .map(|key| partition_of(&rates.key(key), self.partitions))
-            .collect();
-        for entry in rates.entries() {
-            let partition = of_key[entry.key as usize];
-            self.add_entry(partition, rates, entry);
+/// A fingerprint is a hash already.
+#[derive(Default)]
+struct FingerprintHasher(u64);
+
+impl Hasher for FingerprintHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
     }
 
+    fn write_u128(&mut self, fingerprint: u128) {
+        self.0 = fingerprint as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Outbox {
+    /// Adds counts, one partition after the other, so that each value is looked up once for each.
+    fn add(&mut self, rates: &Rates) {
+        let mut places: Vec<Place> = (0..rates.keys_len() as u32)
+            .map(|key| self.place(rates, key))
+            .collect();
+        let mut entries: Vec<&RatesEntry> = rates.entries().iter().collect();
+        entries.sort_by_key(|entry| places[entry.key as usize].partition);
+        let mut values = vec![KnownValue::default(); rates.values_len()];
+        for entry in entries {
+            let place = &mut places[entry.key as usize];
+            self.add_entry(place, rates, entry, &mut values);
+        }
+        for (key, place) in places.into_iter().enumerate() {
+            self.places.insert(rates.fingerprint(key as u32), place);
+        }
+    }
+
+    fn place(&self, rates: &Rates, key: u32) -> Place {
+        let known = self.places.get(&rates.fingerprint(key));
+        known.copied().unwrap_or_else(|| Place {
+            partition: partition_of(&rates.key(key), self.partitions),
+            batch: 0,
+            key: 0,
+        })
+    }
+
     /// Adds one entry; one that is too large for a batch goes on in the next with a count of 0.
-    fn add_entry(&mut self, partition: u32, rates: &Rates, entry: &RatesEntry) {
+    fn add_entry(
+        &mut self,
+        place: &mut Place,
+        rates: &Rates,
+        entry: &RatesEntry,
+        values: &mut [KnownValue],
+    ) {
         let mut count = entry.count;
         let mut deltas = rates.deltas(entry);
         loop {
-            let batch = &mut self.batches[partition as usize];
-            deltas = batch.add(rates, entry, count, deltas);
+            let batch = &mut self.batches[place.partition as usize];
+            deltas = batch.add(place, rates, (entry, count), deltas, values);
             if batch.bytes >= BATCH_BYTES {
-                self.send(partition);
+                self.send(place.partition);
             }
             if deltas.is_empty() {
                 return;
@@ -137,45 +199,61 @@ impl Outbox {
 }
 
 impl Batch {
-    /// Adds the count and as many of the deltas as there is room for; the rest of them.
+    fn new() -> Self {
+        Batch {
+            number: 1,
+            builder: RatesBuilder::default(),
+            bytes: 0,
+            deltas: Vec::new(),
+        }
+    }
+
+    /// Adds an entry's count and as many of the deltas as there is room for; the rest of them.
     fn add<'r>(
         &mut self,
+        place: &mut Place,
         rates: &Rates,
-        entry: &RatesEntry,
-        count: u64,
+        (entry, count): (&RatesEntry, u64),
         deltas: &'r [AttributionDelta],
+        values: &mut [KnownValue],
     ) -> &'r [AttributionDelta] {
-        let fingerprint = rates.fingerprint(entry.key);
-        let key = match self.keys.get(&fingerprint) {
-            Some(key) => *key,
-            None => {
-                let series = rates.key(entry.key);
-                self.bytes += series.event_name.len() + series.event_source.len() + 64;
-                let category = rates.category(entry.key);
-                let key = self.builder.add_key_with(series, category, fingerprint);
-                self.keys.insert(fingerprint, key);
-                key
-            }
-        };
+        if place.batch != self.number {
+            let series = rates.key(entry.key);
+            self.bytes += series.event_name.len() + series.event_source.len() + 64;
+            let category = rates.category(entry.key);
+            let fingerprint = rates.fingerprint(entry.key);
+            place.key = self.builder.add_key_with(series, category, fingerprint);
+            place.batch = self.number;
+        }
         self.deltas.clear();
         let mut taken = 0;
         for delta in deltas {
             if self.bytes >= BATCH_BYTES {
                 break;
             }
-            let text = rates.value(delta.value);
-            let values = self.builder.values_len();
-            let value = self.builder.value(text);
-            if self.builder.values_len() > values {
-                self.bytes += text.len();
+            let known = &mut values[delta.value as usize];
+            if (known.partition, known.batch) != (place.partition, self.number) {
+                let text = rates.value(delta.value);
+                let len = self.builder.values_len();
+                *known = KnownValue {
+                    partition: place.partition,
+                    batch: self.number,
+                    value: self.builder.value(text),
+                };
+                if self.builder.values_len() > len {
+                    self.bytes += text.len();
+                }
             }
             self.bytes += ENTRY_BYTES;
-            self.deltas.push(AttributionDelta { value, ..*delta });
+            self.deltas.push(AttributionDelta {
+                value: known.value,
+                ..*delta
+            });
             taken += 1;
         }
         self.bytes += ENTRY_BYTES;
         self.builder
-            .add_entry(key, entry.minute, count, &self.deltas);
+            .add_entry(place.key, entry.minute, count, &self.deltas);
         &deltas[taken..]
     }
 
@@ -183,7 +261,7 @@ impl Batch {
         if self.builder.is_empty() {
             return None;
         }
-        self.keys.clear();
+        self.number += 1;
         self.bytes = 0;
         Some(self.builder.finish(source, positions))
     }

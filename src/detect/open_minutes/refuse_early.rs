@@ -15,7 +15,7 @@ use crate::model::SeriesRef;
 impl OpenMinutes {
     /// Whether more than `entries_max` entries wait, and twice as many as could not be refused.
     pub fn is_over(&self, entries_max: u32) -> bool {
-        self.entries() > (entries_max as usize).max(self.refuse_at)
+        self.entries > (entries_max as usize).max(self.refuse_at)
     }
 
     /// Adds up the rows of each series and minute, and drops those of candidates that neither
@@ -40,15 +40,13 @@ impl OpenMinutes {
             *rows = self.join(whole, &hopeless, values, &mut refused);
         }
         [self.late, self.open] = minutes;
-        self.refuse_at = 2 * self.entries();
+        self.entries = self.count_entries();
+        self.refuse_at = 2 * self.entries;
     }
 
-    /// Counts and attributions that wait.
-    pub(super) fn entries(&self) -> usize {
+    pub(super) fn count_entries(&self) -> usize {
         let minutes = self.open.values().chain(self.late.values());
-        minutes
-            .map(|minute| minute.rows.len() + minute.deltas.len())
-            .sum()
+        minutes.map(MinuteRows::entries).sum()
     }
 
     /// The candidates of a minute that cannot be admitted any more. `hopeful` are those that an
