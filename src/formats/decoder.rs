@@ -50,6 +50,17 @@ impl Decoder {
         }
     }
 
+    /// Begins another input, as a new decoder would, and keeps the memory.
+    pub fn restart(&mut self) {
+        self.framer.restart();
+        self.records_seen = 0;
+        self.open.clear();
+        self.is_behind = false;
+        if let Some(lines) = &mut self.lines {
+            *lines = LineSplitter::default();
+        }
+    }
+
     /// Takes in the next bytes of the (decompressed) input.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Decoded) {
         let taken = self.feed_some(bytes, &DecodeRoom::UNLIMITED, out);

@@ -30,7 +30,14 @@ fn summary(out: &Decoded) -> Vec<String> {
 }
 
 fn decode_with(limits: &DecodeLimits, pieces: &[&[u8]]) -> Decoded {
+    decode_behind(limits, b"", pieces)
+}
+
+/// Decodes with a decoder that has read `before` of another input.
+fn decode_behind(limits: &DecodeLimits, before: &[u8], pieces: &[&[u8]]) -> Decoded {
     let mut decoder = Decoder::new(Format::Auto, limits.clone());
+    decoder.feed(before, &mut Decoded::default());
+    decoder.restart();
     let mut out = Decoded::default();
     for piece in pieces {
         decoder.feed(piece, &mut out);
@@ -338,6 +345,7 @@ proptest! {
             rest = behind;
         }
         same(&whole, &decode_with(&limits, &pieces));
+        same(&whole, &decode_behind(&limits, &bytes[..bytes.len() / 2], &pieces));
     }
 
     /// The same for mappings, by JSON and by line, and for the rates CSV.

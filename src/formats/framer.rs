@@ -105,6 +105,20 @@ impl Framer {
         }
     }
 
+    /// Begins another stream of the same kind, and keeps the memory.
+    pub fn restart(&mut self) {
+        self.state = State::Between;
+        self.containers.clear();
+        self.grammar.restart();
+        self.checked = 0;
+        self.is_refused = false;
+        self.retry_at = 0;
+        self.looked_at = 0;
+        self.is_torn = false;
+        self.is_restarted = false;
+        self.offset = 0;
+    }
+
     /// A framer of the payload of an envelope.
     pub fn of_payload(limits: &DecodeLimits) -> Self {
         Framer {

@@ -10,10 +10,13 @@ use std::collections::BTreeMap;
 use super::ingest_source::{Messages, Phase, Resumed, Source, SourceFound, SourceTransaction};
 use super::{Coordination, CoordinationRecord, IngestMetadata, SourceName};
 use crate::ingest::{IngestCounts, IngestSettings};
-use crate::model::{EventTime, SourceState};
+use crate::model::{EventBatch, EventTime, SourceState};
 
 /// Pause after a transaction that was given up.
 const RETRY_MS: u64 = 100;
+
+/// Batches that are kept for another use of their memory.
+const SPENT_MAX: usize = 16;
 
 /// Bytes of one source's messages that may wait before it is paused.
 const QUEUE_BYTES_MIN: u64 = 1 << 20;
@@ -98,6 +101,8 @@ pub struct IngestMember {
     counts_before: IngestCounts,
     futures_before: u64,
     notes: Vec<IngestNote>,
+    /// Batches that were taken in.
+    spent: Vec<EventBatch>,
 }
 
 impl IngestMember {
@@ -113,6 +118,7 @@ impl IngestMember {
             counts_before: IngestCounts::default(),
             futures_before: 0,
             notes: Vec::new(),
+            spent: Vec::new(),
         }
     }
 
@@ -233,6 +239,11 @@ impl IngestMember {
         self.hold_back()
     }
 
+    /// Batches that were taken in since the last call, for whoever has use for their memory.
+    pub fn take_spent(&mut self) -> Vec<EventBatch> {
+        std::mem::take(&mut self.spent)
+    }
+
     /// Takes in what waits, of all sources that are not too far ahead of the slowest.
     fn catch_up(&mut self) {
         let future_max_ms = self.setup.future_max_seconds as i64 * 1000;
@@ -244,10 +255,13 @@ impl IngestMember {
                     continue;
                 }
                 let was_warming = matches!(source.phase, Phase::Warming(_));
-                let Some(bytes) = source.take_next(future_max_ms) else {
+                let Some(batch) = source.take_next(future_max_ms) else {
                     continue;
                 };
-                self.bytes += bytes;
+                self.bytes += batch.bytes;
+                if self.spent.len() < SPENT_MAX {
+                    self.spent.push(batch.events);
+                }
                 has_moved = true;
                 if was_warming && source.phase == Phase::Running {
                     self.notes.push(IngestNote::Running {
@@ -417,6 +431,11 @@ impl IngestMember {
             let watermark = source.ingest().map(|ingest| ingest.watermark());
             (name, state, source.next, watermark)
         })
+    }
+
+    /// Whether messages wait for slower sources.
+    pub fn is_held_up(&self) -> bool {
+        self.sources.values().any(|source| !source.queue.is_empty())
     }
 
     /// Sources that do not count yet.

@@ -2,6 +2,7 @@
 //! counting, and what a transaction holds of it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::dead_letter::{DeadLetter, REJECT_FUTURE};
 use super::dedup_window::DedupWindow;
@@ -150,12 +151,12 @@ impl Source {
         self.queue.push_back(batch);
     }
 
-    /// Takes in the oldest messages that wait; their bytes, or `None` if none wait.
-    pub fn take_next(&mut self, future_max_ms: i64) -> Option<u64> {
+    /// Takes in the oldest messages that wait, and gives them back; `None` if none wait.
+    pub fn take_next(&mut self, future_max_ms: i64) -> Option<Messages> {
         let batch = self.queue.pop_front()?;
         self.queued_bytes -= batch.bytes;
         self.take(&batch, future_max_ms);
-        Some(batch.bytes)
+        Some(batch)
     }
 
     /// Highest event time so far; `None` while nothing is known of the source's time.
@@ -171,65 +172,88 @@ impl Source {
 
     /// Takes in messages, the next of the source.
     fn take(&mut self, batch: &Messages, future_max_ms: i64) {
-        let ingest = self.ingest.as_mut().expect("a source that reads has begun");
         let mut start = 0;
+        // Events to be counted, of as many messages as come one after the other.
+        let mut run = 0..0;
         for message in &batch.messages {
             let range = start..message.events_end;
             start = message.events_end;
             if message.offset < self.next {
                 continue;
             }
-            self.next = message.offset + 1;
             let highest = batch_highest(&batch.events, range.clone());
             if let Some(highest) = highest {
                 self.dedup.add(message.offset, highest);
             }
-            if let Phase::Warming(until) = self.phase {
-                if message.offset < until {
-                    ingest.warm(&batch.events, range);
-                    continue;
-                }
+            if let Phase::Warming(until) = self.phase
+                && message.offset >= until
+            {
+                self.take_events(&batch.events, std::mem::take(&mut run));
                 self.phase = Phase::Running;
             }
+            self.next = message.offset + 1;
             let believed = message
                 .timestamp_ms
                 .and_then(|ms| EventTime::from_milliseconds(ms + future_max_ms));
-            match (believed, highest) {
-                (Some(believed), Some(highest)) if highest > believed => {
-                    for index in range {
-                        let event = batch.events.get(index);
-                        if event.time() <= believed {
-                            ingest.push(&batch.events, index..index + 1, &mut self.records);
-                            continue;
-                        }
-                        self.futures += 1;
-                        let detail = format!(
-                            "event time {} lies further after the message's timestamp than \
-                             counting.future_max",
-                            event.time()
-                        );
-                        let suspects = batch.suspects.iter();
-                        let mut bytes = suspects.filter(|(offset, _)| *offset == message.offset);
-                        let record = bytes.next().map(|(_, bytes)| bytes.clone());
-                        let record = record.unwrap_or_default();
-                        self.dead_letters.push(DeadLetter {
-                            topic: self.name.topic.clone(),
-                            partition: self.name.partition,
-                            offset: message.offset,
-                            reason: REJECT_FUTURE,
-                            detail,
-                            record,
-                        });
-                    }
-                }
-                _ => ingest.push(&batch.events, range, &mut self.records),
+            let believed = believed
+                .zip(highest)
+                .filter(|(time, highest)| highest > time);
+            let is_suspect = believed.is_some() && self.phase == Phase::Running;
+            if is_suspect || run.end != range.start {
+                self.take_events(&batch.events, std::mem::take(&mut run));
+            }
+            match believed.filter(|_| is_suspect) {
+                Some((believed, _)) => self.take_suspect(batch, message.offset, range, believed),
+                None if run.is_empty() => run = range,
+                None => run.end = range.end,
             }
         }
+        self.take_events(&batch.events, run);
         self.reject(batch);
         if let Phase::Warming(until) = self.phase
             && self.next >= until
         {
             self.phase = Phase::Running;
+        }
+    }
+
+    /// Counts events, or while warming remembers them.
+    fn take_events(&mut self, events: &EventBatch, range: Range<usize>) {
+        let ingest = self.ingest.as_mut().expect("a source that reads has begun");
+        match self.phase {
+            Phase::Warming(_) => ingest.warm(events, range),
+            _ => ingest.push(events, range, &mut self.records),
+        }
+    }
+
+    /// Counts the events of a message that do not lie after `believed`; the others are rejected.
+    fn take_suspect(
+        &mut self,
+        batch: &Messages,
+        offset: u64,
+        range: Range<usize>,
+        believed: EventTime,
+    ) {
+        for index in range {
+            let time = batch.events.get(index).time();
+            if time <= believed {
+                self.take_events(&batch.events, index..index + 1);
+                continue;
+            }
+            self.futures += 1;
+            let mut suspects = batch.suspects.iter();
+            let record = suspects.find(|(other, _)| *other == offset);
+            self.dead_letters.push(DeadLetter {
+                topic: self.name.topic.clone(),
+                partition: self.name.partition,
+                offset,
+                reason: REJECT_FUTURE,
+                detail: format!(
+                    "event time {time} lies further after the message's timestamp than \
+                     counting.future_max"
+                ),
+                record: record.map(|(_, bytes)| bytes.clone()).unwrap_or_default(),
+            });
         }
     }
 
@@ -328,6 +352,6 @@ impl Source {
 }
 
 /// Highest time of a range of events.
-fn batch_highest(events: &EventBatch, range: std::ops::Range<usize>) -> Option<EventTime> {
+fn batch_highest(events: &EventBatch, range: Range<usize>) -> Option<EventTime> {
     range.map(|index| events.get(index).time()).max()
 }

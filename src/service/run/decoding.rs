@@ -1,11 +1,13 @@
-//! Threads that read messages: bytes of one source in, events out, in their order.
+//! Reads messages: bytes of one source in, events out, in their order.
 //!
-//! A source always goes to the same thread, so its batches come back in the order in which they
-//! went.
+//! It is done where messages are polled, which costs least, or by threads beside that. A source
+//! always goes to the same thread, so its batches come back in the order in which they went.
+//! Messages are read where the client has put them: nothing is copied before it is an event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use rdkafka::message::{BorrowedMessage, Message};
 
@@ -18,22 +20,16 @@ const BATCH_MESSAGES: usize = 2000;
 const BATCH_BYTES: usize = 512 << 10;
 /// Batches that wait for a thread.
 const WAITING_MAX: usize = 4;
+/// Batches whose memory is kept.
+const SPARE_MAX: usize = 16;
 
 /// Consecutive messages of a source, as they came.
 #[derive(Debug)]
-pub struct RawMessages {
+pub struct RawMessages<'m> {
     pub source: SourceName,
     pub generation: u64,
-    pub bytes: Vec<u8>,
-    pub messages: Vec<RawMessage>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct RawMessage {
-    pub offset: u64,
-    pub timestamp_ms: Option<i64>,
-    /// End of its bytes, which begin where those of the one before end.
-    pub end: usize,
+    messages: Vec<BorrowedMessage<'m>>,
+    bytes: usize,
 }
 
 /// What a thread made of a batch.
@@ -44,86 +40,124 @@ pub struct ReadMessages {
     pub counts: DecodeCounts,
 }
 
-/// The threads.
-pub struct Readers {
-    queues: Vec<SyncSender<RawMessages>>,
+/// Whoever reads, in a scope that messages outlive.
+pub struct Readers<'scope, 'm> {
+    /// Reads here, where there are no threads for it, and what was read.
+    own: Reading,
+    read: VecDeque<ReadMessages>,
+    queues: Vec<SyncSender<RawMessages<'m>>>,
     results: Receiver<ReadMessages>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<ScopedJoinHandle<'scope, ()>>,
     outstanding: usize,
+    spare: Spare,
 }
 
-impl Readers {
-    /// Threads that read messages; of those with an event more than `future_max_seconds` after
-    /// their timestamp they keep the bytes.
+/// Batches whose events were taken in, and whose memory serves again.
+type Spare = Arc<Mutex<Vec<EventBatch>>>;
+
+impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
+    /// `threads` threads that read messages, or none; of messages with an event more than
+    /// `future_max_seconds` after their timestamp the bytes are kept.
     pub fn start(
+        scope: &'scope Scope<'scope, '_>,
         threads: u32,
         format: &Format,
         limits: &DecodeLimits,
         future_max_seconds: u64,
     ) -> std::io::Result<Self> {
+        let spare = Spare::default();
+        let reading = || Reading {
+            decoder: Decoder::new(format.clone(), limits.clone()),
+            reject_bytes_max: limits.reject_bytes_max,
+            future_max_ms: future_max_seconds as i64 * 1000,
+            spare: Arc::clone(&spare),
+        };
         let (results_in, results) = channel();
         let mut queues = Vec::new();
         let mut handles = Vec::new();
         for number in 0..threads {
             let (queue, work) = sync_channel(WAITING_MAX);
-            let (format, limits, out) = (format.clone(), limits.clone(), results_in.clone());
-            let name = format!("reader-{number}");
-            let thread = std::thread::Builder::new().name(name);
-            let reading = Reading {
-                format,
-                limits,
-                future_max_ms: future_max_seconds as i64 * 1000,
-            };
-            handles.push(thread.spawn(move || reading.read_all(&work, &out))?);
+            let (mut reading, out) = (reading(), results_in.clone());
+            let thread = std::thread::Builder::new().name(format!("reader-{number}"));
+            handles.push(thread.spawn_scoped(scope, move || reading.read_all(&work, &out))?);
             queues.push(queue);
         }
         Ok(Readers {
+            own: reading(),
+            read: VecDeque::new(),
             queues,
             results,
             threads: handles,
             outstanding: 0,
+            spare,
         })
+    }
+
+    /// Ends the threads. One that met a bug has said so.
+    pub fn finish(self) {
+        drop(self.queues);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
     }
 
     /// Whether another batch may be sent without waiting for long.
     pub fn has_room(&self) -> bool {
-        self.outstanding < self.queues.len() * WAITING_MAX
+        self.outstanding < (self.queues.len() * WAITING_MAX).max(1)
     }
 
     pub fn outstanding(&self) -> usize {
         self.outstanding
     }
 
-    /// Hands a batch to the thread of its source; false if that has ended.
-    pub fn send(&mut self, raw: RawMessages) -> bool {
+    /// Has a batch read, by the thread of its source.
+    pub fn send(&mut self, raw: RawMessages<'m>) {
+        self.outstanding += 1;
+        if self.queues.is_empty() {
+            self.read.push_back(self.own.read(&raw));
+            return;
+        }
         let sum = raw.source.topic.bytes().map(usize::from).sum::<usize>();
         let thread = (sum + raw.source.partition as usize) % self.queues.len();
-        self.outstanding += 1;
-        self.queues[thread].send(raw).is_ok()
+        // That a thread has ended is noticed elsewhere.
+        let _ = self.queues[thread].send(raw);
     }
 
     /// The next result, waiting up to `timeout`.
     pub fn receive(&mut self, timeout: std::time::Duration) -> Option<ReadMessages> {
-        let result = self.results.recv_timeout(timeout).ok()?;
+        let result = match self.queues.is_empty() {
+            true => self.read.pop_front()?,
+            false => self.results.recv_timeout(timeout).ok()?,
+        };
         self.outstanding -= 1;
         Some(result)
     }
 
+    /// Takes the memory of a batch back.
+    pub fn give_back(&self, mut events: EventBatch) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_MAX {
+            events.clear();
+            spare.push(events);
+        }
+    }
+
     /// Whether a thread has ended, which none does by itself.
     pub fn has_failed(&self) -> bool {
-        self.threads.iter().any(JoinHandle::is_finished)
+        self.threads.iter().any(ScopedJoinHandle::is_finished)
     }
 }
 
 /// How messages are read.
 struct Reading {
-    format: Format,
-    limits: DecodeLimits,
+    decoder: Decoder,
+    reject_bytes_max: usize,
     future_max_ms: i64,
+    spare: Spare,
 }
 
 impl Reading {
-    fn read_all(&self, work: &Receiver<RawMessages>, out: &Sender<ReadMessages>) {
+    fn read_all(&mut self, work: &Receiver<RawMessages<'_>>, out: &Sender<ReadMessages>) {
         while let Ok(raw) = work.recv() {
             if out.send(self.read(&raw)).is_err() {
                 return;
@@ -131,36 +165,37 @@ impl Reading {
         }
     }
 
-    fn read(&self, raw: &RawMessages) -> ReadMessages {
+    fn read(&mut self, raw: &RawMessages<'_>) -> ReadMessages {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let mut decoded = Decoded::default();
+        decoded.events = spare.pop().unwrap_or_default();
+        drop(spare);
         let mut messages = Messages {
-            bytes: raw.bytes.len() as u64,
+            bytes: raw.bytes as u64,
+            messages: Vec::with_capacity(raw.messages.len()),
             ..Messages::default()
         };
-        let mut start = 0;
         for message in &raw.messages {
-            let bytes = &raw.bytes[start..message.end];
+            let bytes = message.payload().unwrap_or_default();
             let first = decoded.events.len();
-            let mut decoder = Decoder::new(self.format.clone(), self.limits.clone());
-            decoder.feed(bytes, &mut decoded);
-            decoder.finish(&mut decoded);
-            start = message.end;
-            let of_this = decoded.take_rejects().into_iter();
-            let rejects = of_this.map(|reject| (message.offset, reject));
-            messages.rejects.extend(rejects);
-            messages.messages.push(MessageEnd {
-                offset: message.offset,
-                timestamp_ms: message.timestamp_ms,
+            self.decoder.restart();
+            self.decoder.feed(bytes, &mut decoded);
+            self.decoder.finish(&mut decoded);
+            let end = MessageEnd {
+                offset: message.offset() as u64,
+                timestamp_ms: message.timestamp().to_millis(),
                 events_end: decoded.events.len(),
-            });
-            if self.is_suspect(message, &decoded.events, first) {
-                let kept = bytes.len().min(self.limits.reject_bytes_max);
-                messages
-                    .suspects
-                    .push((message.offset, bytes[..kept].to_vec()));
+            };
+            let of_this = decoded.take_rejects().into_iter();
+            let rejects = of_this.map(|reject| (end.offset, reject));
+            messages.rejects.extend(rejects);
+            if self.is_suspect(&end, &decoded.events, first) {
+                let kept = bytes.len().min(self.reject_bytes_max);
+                messages.suspects.push((end.offset, bytes[..kept].to_vec()));
             }
+            messages.messages.push(end);
         }
-        messages.events = std::mem::take(&mut decoded.events);
+        messages.events = decoded.events;
         ReadMessages {
             source: raw.source.clone(),
             generation: raw.generation,
@@ -170,7 +205,7 @@ impl Reading {
     }
 
     /// Whether an event from `first` on lies too far after the message's timestamp.
-    fn is_suspect(&self, message: &RawMessage, events: &EventBatch, first: usize) -> bool {
+    fn is_suspect(&self, message: &MessageEnd, events: &EventBatch, first: usize) -> bool {
         message.timestamp_ms.is_some_and(|timestamp_ms| {
             let latest_ms = timestamp_ms + self.future_max_ms;
             let mut events = (first..events.len()).map(|index| events.get(index).time());
@@ -180,11 +215,11 @@ impl Reading {
 }
 
 /// Adds a message to its source's batch; the batch if that is full.
-pub fn add(
-    batches: &mut BTreeMap<SourceName, RawMessages>,
+pub fn add<'m>(
+    batches: &mut BTreeMap<SourceName, RawMessages<'m>>,
     member: &IngestMember,
-    message: &BorrowedMessage<'_>,
-) -> Option<RawMessages> {
+    message: BorrowedMessage<'m>,
+) -> Option<RawMessages<'m>> {
     let (topic, partition) = (message.topic(), message.partition() as u32);
     // There are few sources: looking through them costs less than making a key for each message.
     let mut open = batches.values_mut();
@@ -200,20 +235,21 @@ pub fn add(
             batches.entry(source.clone()).or_insert(RawMessages {
                 source,
                 generation,
-                bytes: Vec::with_capacity(BATCH_BYTES),
                 messages: Vec::with_capacity(BATCH_MESSAGES / 4),
+                bytes: 0,
             })
         }
     };
-    batch
-        .bytes
-        .extend_from_slice(message.payload().unwrap_or_default());
-    batch.messages.push(RawMessage {
-        offset: message.offset() as u64,
-        timestamp_ms: message.timestamp().to_millis(),
-        end: batch.bytes.len(),
-    });
-    let is_full = batch.messages.len() >= BATCH_MESSAGES || batch.bytes.len() >= BATCH_BYTES;
+    batch.bytes += message.payload_len();
+    batch.messages.push(message);
+    let is_full = batch.messages.len() >= BATCH_MESSAGES || batch.bytes >= BATCH_BYTES;
     let source = is_full.then(|| batch.source.clone())?;
     batches.remove(&source)
+}
+
+impl RawMessages<'_> {
+    /// Timestamp of the last message, in milliseconds since 1970.
+    pub fn last_timestamp_ms(&self) -> Option<i64> {
+        self.messages.last()?.timestamp().to_millis()
+    }
 }

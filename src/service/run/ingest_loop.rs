@@ -26,16 +26,20 @@ use crate::telemetry::metrics::{DeadLetterOutcome, Stage};
 
 /// Messages polled between two looks at other things.
 const POLLS_MAX: usize = 4000;
+/// How long is waited for something to do.
+const WAIT: Duration = Duration::from_millis(20);
+/// Time between two questions where a source ends while others wait for it.
+const URGENT_PROBE_MS: u64 = 200;
 
-pub(super) struct IngestLoop<'a> {
+pub(super) struct IngestLoop<'scope, 'a> {
     pub(super) shared: &'a Shared,
-    pub(super) consumer: GroupConsumer,
+    pub(super) consumer: &'a GroupConsumer,
     producer: Producer,
     pub(super) member: IngestMember,
-    readers: Readers,
+    readers: Readers<'scope, 'a>,
     prober: Prober,
     /// Messages polled and not handed on.
-    batches: BTreeMap<SourceName, RawMessages>,
+    batches: BTreeMap<SourceName, RawMessages<'a>>,
     /// Timestamp of the message read last, by source, in milliseconds since 1970.
     pub(super) last_times: BTreeMap<SourceName, i64>,
     /// Batches of each source that are being read.
@@ -44,6 +48,9 @@ pub(super) struct IngestLoop<'a> {
     /// Sources to ask the brokers for, with their generation.
     to_find: ToFind<(SourceName, u64)>,
     next_probe_ms: u64,
+    next_urgent_probe_ms: u64,
+    /// A source was read to its end since brokers were last asked.
+    has_met_end: bool,
     complaints: Complaints,
     /// Counts as the metrics have them.
     pub(super) counted: IngestCounts,
@@ -62,43 +69,43 @@ pub fn run(
     let session = Duration::from_secs(kafka.session_timeout_seconds);
     let group = shared.name("ingest");
     let stage = settings.service.ingest;
-    let readers = Readers::start(
-        stage.threads,
-        &shared.format,
-        &settings.decode,
-        stage.future_max_seconds,
-    );
-    let readers = readers.map_err(|error| RunError::Failed(format!("cannot start: {error}")))?;
-    let mut ingest = IngestLoop {
-        shared,
-        consumer: GroupConsumer::join(&shared.properties, &group, session, &topics)
-            .map_err(client)?,
-        producer: Producer::new(format!("{group}-{}", shared.instance)),
-        member: IngestMember::new(setup(shared)),
-        readers,
-        prober: Prober::start(&shared.properties).map_err(client)?,
-        batches: BTreeMap::new(),
-        last_times: BTreeMap::new(),
-        outstanding: BTreeMap::new(),
-        owned: BTreeSet::new(),
-        to_find: ToFind::new(),
-        next_probe_ms: 0,
-        complaints: Complaints::default(),
-        counted: IngestCounts::default(),
-        futures: 0,
-        gauges: GaugeClock::start(),
-    };
-    shared
-        .watch
-        .watch_loop(Stage::Ingest, shared.clock.now_ms());
-    while !shared.is_stopped() {
-        for record in coordination.try_iter() {
-            let actions = ingest.member.coordinate(&record);
-            ingest.perform(actions)?;
-        }
-        ingest.turn()?;
-    }
-    ingest.drain()
+    let consumer =
+        GroupConsumer::join(&shared.properties, &group, session, &topics).map_err(client)?;
+    let prober = Prober::start(&shared.properties).map_err(client)?;
+    std::thread::scope(|scope| {
+        let readers = Readers::start(
+            scope,
+            stage.threads,
+            &shared.format,
+            &settings.decode,
+            stage.future_max_seconds,
+        );
+        let readers =
+            readers.map_err(|error| RunError::Failed(format!("cannot start: {error}")))?;
+        let mut ingest = IngestLoop {
+            shared,
+            consumer: &consumer,
+            producer: Producer::new(format!("{group}-{}", shared.instance)),
+            member: IngestMember::new(setup(shared)),
+            readers,
+            prober,
+            batches: BTreeMap::new(),
+            last_times: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
+            owned: BTreeSet::new(),
+            to_find: ToFind::new(),
+            next_probe_ms: 0,
+            next_urgent_probe_ms: 0,
+            has_met_end: false,
+            complaints: Complaints::default(),
+            counted: IngestCounts::default(),
+            futures: 0,
+            gauges: GaugeClock::start(),
+        };
+        let result = ingest.run(coordination);
+        ingest.readers.finish();
+        result
+    })
 }
 
 fn setup(shared: &Shared) -> IngestSetup {
@@ -115,16 +122,30 @@ fn setup(shared: &Shared) -> IngestSetup {
     }
 }
 
-impl IngestLoop<'_> {
+impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
+    fn run(&mut self, coordination: &Receiver<CoordinationRecord>) -> Result<(), RunError> {
+        let watch = &self.shared.watch;
+        watch.watch_loop(Stage::Ingest, self.shared.clock.now_ms());
+        while !self.shared.is_stopped() {
+            for record in coordination.try_iter() {
+                let actions = self.member.coordinate(&record);
+                self.perform(actions)?;
+            }
+            self.turn()?;
+        }
+        self.drain()
+    }
+
     fn turn(&mut self) -> Result<(), RunError> {
         if self.readers.has_failed() {
             let text = "a thread that reads messages met a bug and stopped; please report it";
             return Err(RunError::Failed(text.to_string()));
         }
-        self.poll()?;
+        let polled = self.poll()?;
         self.rebalance()?;
         self.find()?;
-        self.take_read(Duration::ZERO)?;
+        let is_waiting = polled == 0 && self.readers.outstanding() > 0;
+        self.take_read(if is_waiting { WAIT } else { Duration::ZERO })?;
         self.probe();
         self.tick()?;
         self.tell();
@@ -132,22 +153,18 @@ impl IngestLoop<'_> {
         Ok(())
     }
 
-    /// Polls until there is enough or nothing more.
-    fn poll(&mut self) -> Result<(), RunError> {
-        let is_idle = self.readers.outstanding() == 0 && self.batches.is_empty();
-        let mut timeout = Duration::from_millis(if is_idle { 20 } else { 1 });
+    /// Polls until there is enough or nothing more; how many messages came.
+    fn poll(&mut self) -> Result<u64, RunError> {
         if !self.readers.has_room() {
-            // The group has to see signs of life, even while there is enough to do.
-            self.take_read(Duration::from_millis(20))?;
-            if !self.readers.has_room() {
-                return Ok(());
-            }
+            return Ok(0);
         }
+        let is_idle = self.readers.outstanding() == 0;
+        let mut timeout = if is_idle { WAIT } else { Duration::ZERO };
         let (mut polled, mut failure) = (0, None);
         for _ in 0..POLLS_MAX {
             match self.consumer.poll(timeout) {
                 Polled::Message(message) => {
-                    let full = add(&mut self.batches, &self.member, &message);
+                    let full = add(&mut self.batches, &self.member, message);
                     timeout = Duration::ZERO;
                     polled += 1;
                     if let Some(batch) = full {
@@ -157,7 +174,7 @@ impl IngestLoop<'_> {
                         }
                     }
                 }
-                Polled::End => {}
+                Polled::End => self.has_met_end = true,
                 Polled::Failed(error) => {
                     failure = Some(error);
                     break;
@@ -176,11 +193,11 @@ impl IngestLoop<'_> {
                 self.begin_again()?;
             }
         }
-        Ok(())
+        Ok(polled)
     }
 
-    fn hand_on(&mut self, batch: RawMessages) {
-        if let Some(time) = batch.messages.last().and_then(|last| last.timestamp_ms) {
+    fn hand_on(&mut self, batch: RawMessages<'a>) {
+        if let Some(time) = batch.last_timestamp_ms() {
             self.last_times.insert(batch.source.clone(), time);
         }
         *self.outstanding.entry(batch.source.clone()).or_default() += 1;
@@ -199,6 +216,9 @@ impl IngestLoop<'_> {
             let actions = self
                 .member
                 .take(&read.source, read.generation, read.messages);
+            for events in self.member.take_spent() {
+                self.readers.give_back(events);
+            }
             self.perform(actions)?;
         }
         Ok(())
@@ -330,10 +350,14 @@ impl IngestLoop<'_> {
                 .ended(&answer.source, answer.generation, end, answer.at_ms);
         }
         let now_ms = self.shared.clock.now_ms();
-        if now_ms < self.next_probe_ms {
+        // Sources may wait for one that has nothing more.
+        let is_urgent = self.has_met_end && self.member.is_held_up();
+        if now_ms < self.next_probe_ms && !(is_urgent && now_ms >= self.next_urgent_probe_ms) {
             return;
         }
+        self.has_met_end = false;
         self.next_probe_ms = now_ms + self.shared.settings.service.ingest.idle_probe_seconds * 1000;
+        self.next_urgent_probe_ms = now_ms + URGENT_PROBE_MS;
         let sources = self.owned.iter().filter_map(|name| {
             let generation = self.member.generation_of(name)?;
             Some((name.clone(), generation))

@@ -5,7 +5,7 @@ use crate::model::{EventTime, SourceState};
 use crate::protocol::IngestNote;
 use crate::telemetry::metrics::{SourceActivity, Stage};
 
-impl IngestLoop<'_> {
+impl IngestLoop<'_, '_> {
     /// Sets what the metrics show.
     pub(super) fn show(&mut self) {
         let (watch, now_ms) = (&self.shared.watch, self.shared.clock.now_ms());
