@@ -177,7 +177,17 @@ impl TransactionProducer {
 
 impl PlainProducer {
     pub fn begin(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
-        let config = base_config(properties);
+        Self::create(&base_config(properties))
+    }
+
+    /// A producer that waits for nothing, because others wait for its records.
+    pub fn begin_prompt(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
+        let mut config = base_config(properties);
+        config.set("linger.ms", "0");
+        Self::create(&config)
+    }
+
+    fn create(config: &ClientConfig) -> KafkaResult<Self> {
         let context = Deliveries::default();
         let failed = Arc::clone(&context.failed);
         let producer: BaseProducer<Deliveries> = config.create_with_context(context)?;
@@ -189,6 +199,12 @@ impl PlainProducer {
         // Takes in what was delivered meanwhile.
         self.producer.poll(Duration::ZERO);
         Ok(())
+    }
+
+    /// Why something sent is not there, as far as that is known; waits for nothing.
+    pub fn take_failed(&self) -> Option<String> {
+        self.producer.poll(Duration::ZERO);
+        lock(&self.failed).take()
     }
 
     /// Waits until everything sent is there; the reason if something is not.

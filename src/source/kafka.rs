@@ -169,14 +169,16 @@ impl GroupConsumer {
         Ok(Self::new(consumer))
     }
 
-    /// Reads one partition from its oldest record on, whoever else does.
+    /// Reads one partition from its oldest record on, whoever else does. `group` is not joined: a
+    /// consumer needs the name of one.
     pub fn read_alone(
         properties: &BTreeMap<String, String>,
+        group: &str,
         topic: &str,
         partition: u32,
     ) -> KafkaResult<Self> {
         let mut config = base_config(properties);
-        config.set("group.id", "insightd-alone");
+        config.set("group.id", group);
         config.set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer<GroupContext> =
             config.create_with_context(GroupContext::default())?;

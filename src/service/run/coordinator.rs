@@ -2,7 +2,8 @@
 //!
 //! Leading is owning the coordination topic's one partition in a consumer group. A leader first
 //! shuts out the one before by taking its producer's name, then reads to its own first record, and
-//! decides only on what it has read back.
+//! decides only on what it has read back. Settings and sources, which it alone may say, go out in
+//! transactions; what follows from the topic goes out plainly and at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::config::{Role, Settings};
 use crate::model::LogRecord;
 use crate::protocol::{Coordination, CoordinationRecord, Leader, SourceName};
 use crate::rateslog::kafka::to_message;
-use crate::sink::kafka::{OutgoingRecord, TransactionEnd};
+use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
 use crate::source::kafka::{GroupConsumer, Polled, Rebalance};
 
 /// How often the partitions of the input topics are looked up.
@@ -42,6 +43,8 @@ struct Coordinator<'a> {
 struct Leading {
     leader: Leader,
     producer: Producer,
+    /// Writes what may be said twice.
+    teller: Option<PlainProducer>,
     /// Written and not read back.
     awaited: VecDeque<CoordinationRecord>,
     has_begun: bool,
@@ -52,7 +55,8 @@ pub fn run(shared: &Arc<Shared>, listeners: &[Sender<CoordinationRecord>]) -> Re
     let kafka = &shared.settings.service.kafka;
     let topic = kafka.coordination_topic.as_str();
     let client = |error| RunError::Kafka(explain("coordination", &error, None));
-    let reader = GroupConsumer::read_alone(&shared.properties, topic, 0).map_err(client)?;
+    let reader = GroupConsumer::read_alone(&shared.properties, &shared.name("reader"), topic, 0);
+    let reader = reader.map_err(client)?;
     let session = Duration::from_secs(kafka.session_timeout_seconds);
     let election = (shared.settings.service.role != Role::Detect)
         .then(|| {
@@ -124,6 +128,7 @@ impl Coordinator<'_> {
         Leading {
             leader,
             producer: Producer::elected(self.shared.name("coordinator")),
+            teller: None,
             awaited: VecDeque::new(),
             has_begun: false,
             next_look_up_ms: 0,
@@ -219,7 +224,12 @@ impl Coordinator<'_> {
         if !leading.producer.is_ready(self.shared) {
             return Ok(());
         }
-        if leading.producer.take_lost() {
+        let untold = leading.teller.as_ref().and_then(PlainProducer::take_failed);
+        if let Some(reason) = &untold {
+            tracing::warn!("a decision could not be written: {reason}; trying again");
+            leading.teller = None;
+        }
+        if leading.producer.take_lost() || untold.is_some() {
             leading.awaited.clear();
             leading.has_begun = false;
         }
@@ -252,7 +262,35 @@ impl Coordinator<'_> {
         if decided.is_empty() {
             return Ok(());
         }
-        self.say(leading, decided, None)
+        self.tell(leading, decided)
+    }
+
+    /// Writes origin and thresholds without a transaction, since every instance waits for them: of
+    /// what is said twice the first stays, whoever says it.
+    fn tell(
+        &self,
+        leading: &mut Leading,
+        records: Vec<CoordinationRecord>,
+    ) -> Result<(), RunError> {
+        let client = |error| RunError::Kafka(explain("coordination", &error, None));
+        let teller = match leading.teller.take() {
+            Some(teller) => teller,
+            None => PlainProducer::begin_prompt(&self.shared.properties).map_err(client)?,
+        };
+        let topic = &self.shared.settings.service.kafka.coordination_topic;
+        for record in &records {
+            let bytes = record.encode();
+            let outgoing = outgoing_record(topic, 0, record.kind(), &bytes);
+            if let Err(error) = teller.send(&outgoing) {
+                tracing::warn!("a decision could not be written: {error}; trying again");
+                leading.awaited.clear();
+                leading.has_begun = false;
+                return Ok(());
+            }
+        }
+        leading.teller = Some(teller);
+        leading.awaited.extend(records);
+        Ok(())
     }
 
     /// Partitions of the input topics.

@@ -33,6 +33,8 @@ use crate::telemetry::metrics::Stage;
 
 /// Messages polled between two looks at other things.
 const POLLS_MAX: usize = 2000;
+/// How long is waited for something to do.
+const WAIT: Duration = Duration::from_millis(20);
 
 pub(super) struct DetectLoop<'a> {
     pub(super) shared: &'a Shared,
@@ -80,7 +82,7 @@ pub fn run(
             .map_err(client)?,
         topic,
         producer: Producer::new(format!("{group}-{}", shared.instance)),
-        teller: teller(shared).map_err(client)?,
+        teller: PlainProducer::begin_prompt(&shared.properties).map_err(client)?,
         member: DetectMember::new(setup(settings)),
         checkpoints: Checkpointing::start(store, checkpoint.keep as usize)?,
         owned: BTreeSet::new(),
@@ -96,20 +98,9 @@ pub fn run(
         .watch
         .watch_loop(Stage::Detect, shared.clock.now_ms());
     while !shared.is_stopped() {
-        for record in coordination.try_iter() {
-            let actions = detect.member.coordinate(&record);
-            detect.perform(actions)?;
-        }
-        detect.turn()?;
+        detect.turn(coordination)?;
     }
     detect.drain()
-}
-
-/// A producer that waits for nothing: the coordinator waits for its reports.
-fn teller(shared: &Shared) -> rdkafka::error::KafkaResult<PlainProducer> {
-    let mut properties = shared.properties.clone();
-    properties.insert("linger.ms".to_string(), "0".to_string());
-    PlainProducer::begin(&properties)
 }
 
 fn setup(settings: &Settings) -> DetectSetup {
@@ -139,8 +130,18 @@ fn parse_settings(canonical: &str) -> Option<DetectSettings> {
 }
 
 impl DetectLoop<'_> {
-    fn turn(&mut self) -> Result<(), RunError> {
-        self.poll()?;
+    fn turn(&mut self, coordination: &Receiver<CoordinationRecord>) -> Result<(), RunError> {
+        let polled = self.poll()?;
+        // What ends the waiting of an engine comes here and not with a message.
+        if polled == 0
+            && self.member.is_blocked()
+            && let Ok(record) = coordination.recv_timeout(WAIT)
+        {
+            self.coordinate(&record)?;
+        }
+        for record in coordination.try_iter() {
+            self.coordinate(&record)?;
+        }
         self.rebalance()?;
         self.find()?;
         for Loading {
@@ -158,9 +159,18 @@ impl DetectLoop<'_> {
         Ok(())
     }
 
-    fn poll(&mut self) -> Result<(), RunError> {
-        let waits = self.member.is_blocked() || self.checkpoints.is_loading();
-        let mut timeout = Duration::from_millis(if waits { 2 } else { 20 });
+    fn coordinate(&mut self, record: &CoordinationRecord) -> Result<(), RunError> {
+        let actions = self.member.coordinate(record);
+        self.perform(actions)
+    }
+
+    /// Takes in messages until there is nothing more, or enough; how many.
+    fn poll(&mut self) -> Result<u64, RunError> {
+        let mut timeout = match (self.member.is_blocked(), self.checkpoints.is_loading()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => Duration::from_millis(2),
+            (false, false) => WAIT,
+        };
         let mut polled = 0;
         for _ in 0..POLLS_MAX {
             let actions = match self.consumer.poll(timeout) {
@@ -187,7 +197,7 @@ impl DetectLoop<'_> {
         }
         let consumed = &self.shared.watch.metrics.kafka.messages_consumed;
         consumed.add(Stage::Detect, polled);
-        Ok(())
+        Ok(polled)
     }
 
     fn rebalance(&mut self) -> Result<(), RunError> {
@@ -283,7 +293,7 @@ impl DetectLoop<'_> {
             "detect: reports were not taken: {reason}; beginning again"
         ));
         let client = |error| RunError::Kafka(explain("detect", &error, None));
-        self.teller = teller(self.shared).map_err(client)?;
+        self.teller = PlainProducer::begin_prompt(&self.shared.properties).map_err(client)?;
         self.producer.give_up();
         Ok(())
     }

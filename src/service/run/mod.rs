@@ -112,7 +112,10 @@ pub fn run(
     tracing::info!(instance = shared.instance, role = ?role, "started");
     let mut stages: Vec<JoinHandle<Result<(), RunError>>> = Vec::new();
     let mut listeners = Vec::new();
+    // Until a stage says of itself how it is.
+    let no_group = || Some("this instance is in no group yet".to_string());
     if role != Role::Detect {
+        shared.watch.unready("ingest_group", no_group());
         let (listener, records) = channel();
         listeners.push(listener);
         stages.push(spawn("ingest", &shared, move |shared| {
@@ -120,6 +123,7 @@ pub fn run(
         })?);
     }
     if role != Role::Ingest {
+        shared.watch.unready("detect_group", no_group());
         let (listener, records) = channel();
         listeners.push(listener);
         let handle = runtime.handle().clone();
@@ -144,7 +148,7 @@ pub fn open_topic(
     per_second: Option<u32>,
 ) -> Result<KafkaLines, RunError> {
     let properties = clients::client_properties(kafka)?;
-    startup::find_topic(&properties, topic)?;
+    startup::find_topic(&properties, &kafka.group, topic)?;
     KafkaLines::begin(&properties, topic, per_second)
         .map_err(|error| RunError::Kafka(clients::explain("cannot send", &error, None)))
 }

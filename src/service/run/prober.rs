@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::protocol::SourceName;
 
@@ -48,8 +48,8 @@ impl Prober {
         for (name, value) in properties {
             config.set(name, value);
         }
-        config.set("group.id", "insightd-prober");
-        let client: BaseConsumer = config.create()?;
+        // Whoever only asks needs no group, which a consumer would have to name.
+        let client: BaseProducer = config.create()?;
         let (questions, asked) = channel::<Question>();
         let (answer, answers) = channel();
         std::thread::spawn(move || {
@@ -85,14 +85,18 @@ impl Prober {
     }
 }
 
-fn ask(client: &BaseConsumer, question: Question) -> Vec<Answer> {
+fn ask(client: &BaseProducer, question: Question) -> Vec<Answer> {
     let mut is_lost = false;
     let mut answers = Vec::new();
     for (source, generation) in question.sources {
         // One broker that does not answer is enough to know; the others are asked the next time.
         let partition = source.partition as i32;
         let ends = (!is_lost)
-            .then(|| client.fetch_watermarks(&source.topic, partition, ANSWER_TIMEOUT))
+            .then(|| {
+                client
+                    .client()
+                    .fetch_watermarks(&source.topic, partition, ANSWER_TIMEOUT)
+            })
             .and_then(Result::ok);
         is_lost |= ends.is_none();
         answers.push(Answer {

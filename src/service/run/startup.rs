@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -19,10 +19,12 @@ use crate::rateslog::kafka::{InternalTopic, create_topic};
 
 /// Time in which a broker has to answer.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time after which a login that brokers refuse is not tried again.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Keeps what the client said last.
+/// Keeps what the client said last, and whether it was that brokers do not let it in.
 #[derive(Clone, Default)]
-struct LastError(Arc<Mutex<Option<String>>>);
+struct LastError(Arc<Mutex<Option<(String, bool)>>>);
 
 impl ClientContext for LastError {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -33,8 +35,17 @@ impl ClientContext for LastError {
         tracing::debug!("kafka: {error}: {reason}");
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // That all brokers are down follows from what was said before.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) || last.is_none() {
-            *last = Some(reason.to_string());
+        let code = error.rdkafka_error_code();
+        let is_shut_out = matches!(
+            code,
+            Some(
+                RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+                    | RDKafkaErrorCode::SSL
+            )
+        );
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || last.is_none() {
+            *last = Some((reason.to_string(), is_shut_out));
         }
     }
 }
@@ -54,7 +65,7 @@ pub fn prepare(
     settings: &ServiceSettings,
 ) -> Result<(), RunError> {
     let kafka = &settings.kafka;
-    let asker = Asker::new(properties)?;
+    let asker = Asker::new(properties, &kafka.group)?;
     asker.ask(None)?;
     if settings.role != Role::Detect {
         for topic in &kafka.input_topics {
@@ -76,18 +87,23 @@ pub fn prepare(
 }
 
 /// Checks that a topic is there.
-pub fn find_topic(properties: &BTreeMap<String, String>, topic: &str) -> Result<(), RunError> {
-    Asker::new(properties)?.require(topic, "topic")
+pub fn find_topic(
+    properties: &BTreeMap<String, String>,
+    group: &str,
+    topic: &str,
+) -> Result<(), RunError> {
+    Asker::new(properties, group)?.require(topic, "topic")
 }
 
 impl<'a> Asker<'a> {
-    fn new(properties: &'a BTreeMap<String, String>) -> Result<Self, RunError> {
+    /// Asks for `group`, whose name a consumer needs even where it joins none.
+    fn new(properties: &'a BTreeMap<String, String>, group: &str) -> Result<Self, RunError> {
         let last = LastError::default();
         let mut config = ClientConfig::new();
         for (name, value) in properties {
             config.set(name, value);
         }
-        config.set("group.id", "insightd-startup");
+        config.set("group.id", format!("{group}-startup"));
         let client = config.create_with_context(last.clone());
         Ok(Asker {
             client: client.map_err(|error| property_error(&error))?,
@@ -99,20 +115,22 @@ impl<'a> Asker<'a> {
     }
 
     fn ask(&self, topic: Option<&str>) -> Result<Metadata, RunError> {
-        self.client
-            .fetch_metadata(topic, BROKER_TIMEOUT)
-            .map_err(|error| {
-                // Errors of connections are told while the client is polled.
-                self.client.poll(Duration::from_millis(10));
-                let reason = self
-                    .last
-                    .0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone();
+        let began = Instant::now();
+        loop {
+            let error = match self.client.fetch_metadata(topic, LOGIN_TIMEOUT) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            // Errors of connections are told while the client is polled.
+            self.client.poll(Duration::from_millis(10));
+            let last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_shut_out = last.as_ref().is_some_and(|(_, is_shut_out)| *is_shut_out);
+            if is_shut_out || began.elapsed() >= BROKER_TIMEOUT {
+                let reason = last.as_ref().map(|(reason, _)| reason.as_str());
                 let doing = format!("no answer from {}", self.brokers);
-                RunError::Kafka(explain(&doing, &error, reason.as_deref()))
-            })
+                return Err(RunError::Kafka(explain(&doing, &error, reason)));
+            }
+        }
     }
 
     /// Number of partitions of a topic; `None` if there is no such topic.
