@@ -32,6 +32,7 @@ import time
 
 import common
 import kafka_cluster
+import records
 import service
 from service import Feeder, Service, ServiceError
 
@@ -50,17 +51,12 @@ SESSION_SECONDS = 4
 TAKEOVER_SECONDS = 5
 WORK_SECONDS = 10
 DONE_SECONDS = 1200 if common.IS_LONG else 90
-DIFFERENCES_SHOWN = 5
 
 PROFILES = {
     "compat": {"profile": "compat"},
     # So many that the threshold of the fleet moves with its hours, and incidents pass it.
     "default": {"profile": "default", "budget_per_week": 2000.0},
 }
-COUNTERS_AT_REST = [
-    "insightd_duplicate_batches_total", "insightd_gap_batches_total",
-    "insightd_determinism_mismatch_total", "insightd_watermark_regressions_total",
-]
 
 
 def say(text):
@@ -206,7 +202,8 @@ class Judge:
         doubled = sum(value in wanted for value in surplus)
         say(f"WRONG: {what}: {len(expected)} records expected, {len(output)} found, "
             f"{missing.total()} missing, {surplus.total()} too many, {doubled} of them doubled")
-        show_differences(missing, surplus)
+        for line in records.differences(missing, surplus):
+            say(f"  {line}")
         folder = self.folder / settings["kafka"]["group"]
         lines = {"expected": expected, "found": [record.value for record in output]}
         for name, values in lines.items():
@@ -217,53 +214,13 @@ class Judge:
         raise ServiceError(f"{what}: the records differ; they are in {folder}")
 
 
-def show_differences(missing, surplus):
-    """Tells the first records that are not there or should not be; of those that are there in
-    another form only the fields that differ."""
-    found = {json.loads(value)["eventID"]: json.loads(value) for value in surplus}
-    shown = 0
-    for value in sorted(missing, key=decided_at):
-        wanted = json.loads(value)
-        other = found.pop(wanted["eventID"], None)
-        shown += 1
-        if shown > DIFFERENCES_SHOWN:
-            continue
-        say(f"  {'missing' if other is None else 'other'}: {title(wanted)}")
-        if other is not None:
-            wanted, other = dict(fields(wanted)), dict(fields(other))
-            for name in sorted(wanted.keys() | other.keys()):
-                if wanted.get(name) != other.get(name):
-                    say(f"    {name}: {wanted.get(name)!r}, not {other.get(name)!r}")
-    for record in sorted(found.values(), key=title)[:DIFFERENCES_SHOWN]:
-        say(f"  too many: {title(record)}")
-
-
-def fields(value, path=""):
-    """Every value of a record with the path to it."""
-    if isinstance(value, (dict, list)):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from fields(inner, f"{path}.{key}")
-    else:
-        yield path, value
-
-
-def title(record):
-    details = record["insightDetails"]
-    return (f"{record['insightd']['decidedAt']} {details['state']} of {details['eventSource']} "
-            f"{details['eventName']} {details['insightType']} {record['sharedEventID']}")
-
-
-def decided_at(value):
-    return json.loads(value)["insightd"]["decidedAt"]
-
-
 def check_health(services):
     """Whether all live, none complained of a bug, and counters of bugs are 0."""
     for one in services:
         one.require_alive()
         if alarms := one.alarms():
             raise ServiceError(f"{one.name}: {alarms[0]}")
-        for counter in COUNTERS_AT_REST:
+        for counter in service.COUNTERS_AT_REST:
             if one.metric(counter) not in (None, 0):
                 raise ServiceError(f"{one.name}: {counter} is {one.metric(counter)}")
 

@@ -39,6 +39,7 @@ from kafka.errors import KafkaError
 import common
 import kafka_cluster
 import service
+from facts import SECONDS, comes, fact, part, problems, skip, skipped
 
 HOUR = 60
 ACCOUNT = "111122223333"
@@ -46,7 +47,6 @@ ACCOUNT = "111122223333"
 HISTORY_MINUTES = 54 * HOUR
 # Calls in each minute, of each API.
 ORDINARY = 12
-SECONDS = 60
 LATENESS_SECONDS = 60
 # Longer than the pauses of the traffic, which would be silence.
 DELAY_SECONDS = 15
@@ -64,82 +64,17 @@ SCRAM = "SCRAM-SHA-512"
 # What the client tells of itself reaches the service at all moments, also at bad ones.
 FREQUENT_STATISTICS = {"statistics.interval.ms": 100}
 
-problems = []
-skipped = []
-printing = threading.Lock()
-
-
-def fact(text, holds, *details):
-    """Tells whether something holds; what does not is remembered, and told with its details."""
-    with printing:
-        print(f"{'ok' if holds else 'WRONG'}: {text}", flush=True)
-        if not holds:
-            problems.append(text)
-            for detail in details:
-                print("    " + str(detail)[-3000:].replace("\n", "\n    "), flush=True)
-    return bool(holds)
-
-
-def skip(text):
-    with printing:
-        print(f"{'*' * 72}\n** SKIPPED: {text}\n{'*' * 72}", flush=True)
-    skipped.append(text)
-
-
-def comes(condition, seconds=SECONDS):
-    """Whether a condition comes to hold in time; polled."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(kafka_cluster.POLL_SECONDS)
-    return True
-
 
 # --- the service ------------------------------------------------------------------------------
 
 
 class Instance(service.Service):
-    """A process of `insightd run` that is killed at the end, with the metrics that it shows."""
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.end()
-
-    def end_by(self, *numbers, pause=0.3):
-        """Exit code after signals, and the seconds that it took; code None when it ran on."""
-        for index, number in enumerate(numbers):
-            if index > 0:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(pause)
-            if self.is_running():
-                self._signal(number)
-        started = time.monotonic()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.process.wait(service.END_SECONDS), time.monotonic() - started
-        return None, service.END_SECONDS
+    """A process of `insightd run` whose clock is compared with that of this machine."""
 
     def log_tail(self, lines=25):
         """The end of the log, without what only the chattiest level tells."""
         said = [line for line in self.log_text().splitlines() if " TRACE " not in line]
         return "\n".join(said[-lines:])
-
-    def page(self, path):
-        """Status and text of a page; status None when nobody answers."""
-        return self.get(path) or (None, "")
-
-    def samples(self, name):
-        """Labels and value of each sample of a metric."""
-        found = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", self.page("/metrics")[1], re.M)
-        return [(dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value))
-                for labels, value in found]
-
-    def value(self, name, **labels):
-        """Sum of a metric's samples with these labels; None if there is none."""
-        values = [value for found, value in self.samples(name) if labels.items() <= found.items()]
-        return sum(values) if values else None
 
     def watermark(self):
         """Event time (seconds) that every partition of the rates log has reached; else None."""
@@ -1220,14 +1155,8 @@ PARTS = [*OF_AUDIT, *ALONGSIDE, *AFTER, "stall"]
 
 
 def run_part(name, check, *arguments):
-    """A part that breaks is a problem like any other; the rest goes on."""
-    started = time.monotonic()
-    try:
+    with part(name):
         check(*arguments)
-    except Exception as error:
-        logging.exception("%s", name)
-        fact(f"{name} could be run to its end", False, repr(error))
-    print(f"== {name}: {time.monotonic() - started:.0f} s", flush=True)
 
 
 def run_parts(cluster, folder, names):

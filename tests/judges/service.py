@@ -8,6 +8,7 @@ rest reads what the service wrote and committed.
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
@@ -28,8 +29,15 @@ START_SECONDS = 30
 END_SECONDS = 30
 # What a broker that was just started may need until it knows all partitions.
 ANSWER_SECONDS = 60
+# As `message.max.bytes` of the brokers.
+MESSAGE_BYTES_MAX = 8 << 20
 ADDRESS = re.compile(r"\baddress=\"?([0-9.]+:[0-9]+)")
 ASSIGNED = re.compile(r"(partitions|sources) (assigned|taken away) \1=([0-9]+)")
+# Counters that must stay 0, whatever was done to the service.
+COUNTERS_AT_REST = [
+    "insightd_duplicate_batches_total", "insightd_gap_batches_total",
+    "insightd_determinism_mismatch_total", "insightd_watermark_regressions_total",
+]
 # A line with one of these is always a bug, whatever was done to the service.
 ALARMS = ("panicked", "met a bug", "led to another state")
 
@@ -151,6 +159,25 @@ class Service:
         if self.is_running():
             self.kill()
 
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end_by(self, *numbers, pause=0.3):
+        """Exit code after signals, and the seconds that it took; code None when it ran on."""
+        for index, number in enumerate(numbers):
+            if index > 0:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(pause)
+            if self.is_running():
+                self._signal(number)
+        started = time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(END_SECONDS), time.monotonic() - started
+        return None, END_SECONDS
+
     def require_alive(self):
         if not self.is_running():
             code = self.process.returncode if self.process else None
@@ -202,6 +229,21 @@ class Service:
             return None
         lines = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", answer[1], re.MULTILINE)
         return sum(map(float, lines)) if lines else None
+
+    def page(self, path):
+        """Status and text of a page; status None when nobody answers."""
+        return self.get(path) or (None, "")
+
+    def samples(self, name):
+        """Labels and value of each sample of a metric."""
+        found = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", self.page("/metrics")[1], re.M)
+        return [(dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value))
+                for labels, value in found]
+
+    def value(self, name, **labels):
+        """Sum of a metric's samples with these labels; None if there is none."""
+        values = [value for found, value in self.samples(name) if labels.items() <= found.items()]
+        return sum(values) if values else None
 
     def _signal(self, number):
         self.require_alive()
@@ -297,10 +339,16 @@ class Feeder:
         lines = b"".join(itertools.islice(self._files[part], count - start))
         self._nexts[part] = count
         # One that cannot reach its broker ends by itself; what it left out is seen by the caller.
-        subprocess.run(
-            ["kcat", "-P", "-b", self._cluster.bootstrap, "-t", self._topic, "-p", str(part),
-             "-z", "lz4", "-X", "enable.idempotence=true", "-X", "linger.ms=5"],
-            input=lines, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        write_lines(self._cluster, self._topic, part, lines)
+
+
+def write_lines(cluster, topic, partition, lines):
+    """Writes lines, each as a message, in their order and none twice."""
+    subprocess.run(
+        ["kcat", "-P", "-b", cluster.bootstrap, "-t", topic, "-p", str(partition), "-z", "lz4",
+         "-X", "enable.idempotence=true", "-X", "linger.ms=5",
+         "-X", f"message.max.bytes={MESSAGE_BYTES_MAX}"],
+        input=lines, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def produce(cluster, topic, path, partitions, keyed_by, folder):
