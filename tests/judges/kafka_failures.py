@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
 
@@ -148,8 +149,8 @@ class Deployment:
         return service.wait_until_done(self.cluster, self.settings, self.running(), seconds)
 
     def feed_until(self, condition, hours):
-        """Feeds by half hours of the time given, so that there is always something to commit,
-        until a condition holds; whether it came to hold."""
+        """Feeds hour by hour, so that there is always something to commit, until a condition holds;
+        whether it came to hold."""
         for hour in hours:
             if condition():
                 return True
@@ -270,7 +271,7 @@ def row_04_a_process_stopped_past_its_session_says_nothing(judge):
              deployment.owners("ingest"), deployment.owners("detect"), zombie.log_tail())
         lost = count(zombie, "insightd_rebalances_total", kind="lost")
         fact(f"row 4: it has noticed: {lost:.0f} times told that its partitions are others'",
-             lost >= 2, zombie.samples("insightd_rebalances_total"))
+             lost >= 1, zombie.samples("insightd_rebalances_total"))
         fact("row 4: of what it had in hand nothing is said", len(deployment.output()) == said)
         deployment.feed()
         deployment.settle("row 4: a zombie")
@@ -303,17 +304,27 @@ def row_05_of_two_processes_with_one_name_the_older_ends(judge):
 
 def row_17_members_that_come_and_go_lose_and_double_nothing(judge):
     """For a minute a second member comes or goes every two seconds, in order or not."""
-    began = time.monotonic()
-    chance = random.Random(judge.seed)
-    with (Deployment(judge, "row-17") as deployment,
-          concurrent.futures.ThreadPoolExecutor(2) as pool):
+    with Deployment(judge, "row-17") as deployment:
         deployment.feed(WARM_UP_HOURS)
         deployment.start("steady")
-        guest = deployment.add("guest")
-        progress = Progress(deployment)
-        watching = pool.submit(progress.watch)
+        with Progress(deployment) as progress:
+            changes = come_and_go(judge, deployment)
+            deployment.wait_until_done()
+        # A killed member is missed after its session, and its transaction may have to time out.
+        bound = 2 * SESSION_SECONDS + TRANSACTION_SECONDS
+        longest = max(progress.stretches.values())
+        fact(f"row 17: {changes} changes in a minute: no partition with something to read waited "
+             f"for longer than {longest:.1f} s", longest <= bound, progress.stretches)
+        deployment.settle("row 17: members come and go")
+
+
+def come_and_go(judge, deployment):
+    """Starts, ends and kills a guest until all is fed; how often."""
+    chance = random.Random(judge.seed)
+    guest = deployment.add("guest")
+    changes = 0
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
         feeding = pool.submit(feed_for_a_minute, deployment)
-        changes = 0
         while not feeding.done():
             if not guest.is_running():
                 guest.start()
@@ -325,16 +336,8 @@ def row_17_members_that_come_and_go_lose_and_double_nothing(judge):
             changes += 1
             concurrent.futures.wait([feeding], 2)
         feeding.result()
-        guest.end()
-        deployment.wait_until_done()
-        progress.end()
-        longest = watching.result()
-        # A killed member is missed after its session, and its transaction may have to time out.
-        bound = 2 * SESSION_SECONDS + TRANSACTION_SECONDS
-        fact(f"row 17: {changes} changes in {time.monotonic() - began:.0f} s: no partition with "
-             f"something to read waited for longer than {longest:.1f} s", longest <= bound,
-             progress.stretches)
-        deployment.settle("row 17: members come and go")
+    guest.end()
+    return changes
 
 
 def feed_for_a_minute(deployment):
@@ -348,34 +351,39 @@ def feed_for_a_minute(deployment):
     deployment.feed()
 
 
-class Progress:
-    """How long input partitions with something to read stand still."""
+class Progress(threading.Thread):
+    """Watches how long input partitions with something to read stand still."""
 
     def __init__(self, deployment):
+        super().__init__(daemon=True)
         self._deployment = deployment
-        self._is_ended = False
+        self._is_ended = threading.Event()
+        self._since = {}
         # Longest stretch by partition.
         self.stretches = collections.Counter()
 
-    def end(self):
-        self._is_ended = True
+    def __enter__(self):
+        self.start()
+        return self
 
-    def watch(self):
-        """Looks until the end; the longest stretch of any partition."""
-        since = {}
-        while not self._is_ended:
+    def __exit__(self, *_):
+        self._is_ended.set()
+        self.join()
+
+    def run(self):
+        while not self._is_ended.wait(kafka_cluster.POLL_SECONDS):
             now = time.monotonic()
             committed = self._deployment.committed("ingest")
             for partition in range(PARTITIONS):
-                end = service.end_offset(self._deployment.cluster, self._deployment.topic,
-                                         partition)
-                at = committed.get(partition, 0)
-                last, started = since.get(partition, (None, now))
-                if at != last or at == end:
-                    started = now
-                since[partition] = (at, started)
-                self.stretches[partition] = max(self.stretches[partition], now - started)
-        return max(self.stretches.values())
+                self._look_at(partition, committed.get(partition, 0), now)
+
+    def _look_at(self, partition, at, now):
+        end = service.end_offset(self._deployment.cluster, self._deployment.topic, partition)
+        last, started = self._since.get(partition, (None, now))
+        if at != last or at == end:
+            started = now
+        self._since[partition] = (at, started)
+        self.stretches[partition] = max(self.stretches[partition], now - started)
 
 
 def row_18_handing_over_in_the_middle_of_restoring(judge):
@@ -456,10 +464,7 @@ def row_06_checkpoints_that_cannot_be_written_hold_nothing_up(judge):
             lambda: all(deployment.saved(partition) for partition in range(RATES_PARTITIONS)),
             range(WARM_UP_HOURS, 52))
         fact("row 6: checkpoints of all partitions are there", saved, one.log_tail())
-        aside = deployment.checkpoints.with_name("aside")
-        deployment.checkpoints.rename(aside)
-        # Whoever runs this may be root, whom rights do not stop.
-        deployment.checkpoints.write_text("no directory")
+        aside = put_aside(deployment.checkpoints)
         before = wait_until(lambda: one.value("insightd_checkpoint_age_seconds"), "an age", 10)
         failed = deployment.feed_until(
             lambda: count(one, "insightd_checkpoint_failures_total", kind="store") >= 2,
@@ -467,15 +472,14 @@ def row_06_checkpoints_that_cannot_be_written_hold_nothing_up(judge):
         fact("row 6: checkpoints cannot be written: it is counted, and told",
              failed and "a checkpoint could not be written" in one.log_text(),
              one.samples("insightd_checkpoint_failures_total"), one.log_tail())
-        age = one.value("insightd_checkpoint_age_seconds")
-        fact(f"row 6: checkpoints cannot be written: their age rises, {before:.0f} to {age:.0f} s",
-             age > before, one.samples("insightd_checkpoint_age_seconds"))
+        rises = comes(lambda: count(one, "insightd_checkpoint_age_seconds") > before + 2, 10)
+        fact("row 6: checkpoints cannot be written: their age rises", rises, before,
+             one.samples("insightd_checkpoint_age_seconds"))
         made = [value for value in deployment.expected() if planted.hour_of(value) < 51]
         fact("row 6: checkpoints cannot be written: detection goes on",
              set(made) <= set(deployment.values()) and one.page("/live")[0] == 200,
              one.page("/live"), one.page("/ready"))
-        deployment.checkpoints.unlink()
-        aside.rename(deployment.checkpoints)
+        bring_back(deployment.checkpoints, aside)
         newest = {partition: deployment.saved(partition)[-1]
                   for partition in range(RATES_PARTITIONS)}
         caught_up = deployment.feed_until(
@@ -485,6 +489,43 @@ def row_06_checkpoints_that_cannot_be_written_hold_nothing_up(judge):
              one.log_tail())
         deployment.feed()
         deployment.settle("row 6: checkpoints could not be written")
+
+
+def put_aside(folder):
+    """Makes a folder unusable; where it is now. Whoever runs this may be root, whom rights do not
+    stop."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    folder.write_text("no directory")
+    return aside
+
+
+def bring_back(folder, aside):
+    folder.unlink()
+    aside.rename(folder)
+
+
+def row_06_a_start_while_checkpoints_cannot_be_read(judge):
+    """It waits for them, with few words, and goes on when they are back."""
+    with Deployment(judge, "row-06-start") as deployment:
+        one = deployment.start("one")
+        wait_for_checkpoints(deployment, least=1)
+        one.kill()
+        aside = put_aside(deployment.checkpoints)
+        one.start()
+        told = comes(lambda: "cannot be restored yet" in one.log_text(), 20)
+        fact("row 6: started while checkpoints cannot be read: it is told", told, one.log_tail())
+        fact("row 6: started while checkpoints cannot be read: not ready, and why",
+             comes(lambda: "restoring" in one.page("/ready")[1], 10), one.page("/ready"))
+        most = 3 * RATES_PARTITIONS
+        many = comes(lambda: one.log_text().count("cannot be restored yet") > most, 5)
+        fact(f"row 6: started while checkpoints cannot be read: at most {most} lines in five "
+             "seconds", not many, one.log_tail(most))
+        bring_back(deployment.checkpoints, aside)
+        fact("row 6: checkpoints can be read again: all is restored",
+             comes(lambda: has_restored(one), 20), one.page("/ready"), one.log_tail())
+        deployment.feed()
+        deployment.settle("row 6: started while checkpoints could not be read")
 
 
 def wait_for_checkpoints(deployment, least):
@@ -611,7 +652,7 @@ def check_gap_begins_anew(judge, deployment, gone, before):
 
 def row_09_topics_whose_oldest_records_are_gone(judge):
     """As of any topic that is older than it is kept; nothing is gone that is needed."""
-    starts = 8
+    starts = 6
     with Deployment(judge, "row-09-old") as deployment:
         one = deployment.start("one")
         wait_for_checkpoints(deployment, least=1)
@@ -729,7 +770,7 @@ def row_15_poison_is_a_dead_letter_exactly_once(judge):
     poisoned = Poisoned(judge.events, judge.folder / "poisoned")
     with Deployment(judge, "row-15", parts=poisoned.parts) as deployment:
         one = deployment.start("one")
-        for share in (0.2, 0.4, 0.6):
+        for share in (0.3, 0.6):
             deployment.feed_lines(int(poisoned.parts.lines * share))
             wait_until(lambda: count(one, "insightd_dead_letters_total") > 0, "dead letters",
                        DONE_SECONDS)
@@ -997,7 +1038,7 @@ def delete_rates_topic(judge, keeps_checkpoints):
         wait_for_checkpoints(deployment, least=1)
         judge.cluster.delete_topic(rates)
         deployment.feed(56)
-        told = comes(lambda: re.search(rf"(WARN|ERROR).*\b{rates}\b", one.log_text()), 30)
+        told = comes(lambda: re.search(rf"(WARN|ERROR).*\b{rates}\b", one.log_text()), 15)
         fact(f"{what}: it is told by name", told, one.log_tail())
         ended = one.process.poll()
         code, seconds = one.end_by(signal.SIGTERM) if ended is None else (ended, 0)
@@ -1128,7 +1169,7 @@ def main():
     events = planted.Planted(folder, PARTITIONS, arguments.seed)
     with kafka_cluster.Cluster(folder / "kafka") as cluster:
         judge = Judge(folder, cluster, events, arguments.seed)
-        judge.look_at_peace()
+        run_row(judge, Judge.look_at_peace)
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             for number, row in rows():
                 if number in (arguments.row or numbers):
