@@ -20,6 +20,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time that the end of a transaction may take. librdkafka leaves open what a call that ran out of
 /// time did; then the producer is given up, its name taken anew, and the brokers are asked.
 const END_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a broker waits for the end of a transaction.
+const TIMEOUT_PROPERTY: &str = "transaction.timeout.ms";
 /// Times that a call is repeated which may be.
 const RETRIES: u32 = 5;
 
@@ -97,10 +99,18 @@ impl ProducerContext for Deliveries {
 }
 
 impl TransactionProducer {
-    /// A producer that shuts out all earlier ones of its name.
-    pub fn begin(properties: &BTreeMap<String, String>, name: &str) -> KafkaResult<Self> {
+    /// A producer that shuts out all earlier ones of its name. What it leaves open when it dies is
+    /// given up by the broker after `timeout`, unless properties name another.
+    pub fn begin(
+        properties: &BTreeMap<String, String>,
+        name: &str,
+        timeout: Duration,
+    ) -> KafkaResult<Self> {
         let mut config = base_config(properties);
         config.set("transactional.id", name);
+        if !properties.contains_key(TIMEOUT_PROPERTY) {
+            config.set(TIMEOUT_PROPERTY, timeout.as_millis().to_string());
+        }
         let context = Deliveries::default();
         let failed = Arc::clone(&context.failed);
         let producer: BaseProducer<Deliveries> = config.create_with_context(context)?;
@@ -318,7 +328,6 @@ fn base_config(properties: &BTreeMap<String, String>) -> ClientConfig {
         ("linger.ms", "5"),
         ("batch.size", "1000000"),
         ("queue.buffering.max.messages", "500000"),
-        ("transaction.timeout.ms", "10000"),
     ] {
         config.set(name, value);
     }

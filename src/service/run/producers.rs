@@ -21,6 +21,13 @@ const REFUSED_MAX: u32 = 900;
 /// A process that did not get on for so long may have been stopped, and then lost its name to the
 /// broker's own clock.
 const STALL: Duration = Duration::from_secs(4);
+/// Time in which a transaction has to end. A broker with settings by default looks every ten seconds
+/// for those that did not, so that who reads waits for one that was left open no longer than five
+/// seconds beyond the session timeout, less two for what comes then.
+const OPEN_LESS_THAN_SESSION: Duration = Duration::from_secs(7);
+/// Longer than a stall: who was stopped must know why its transaction is gone.
+const OPEN_MIN: Duration = Duration::from_secs(5);
+const OPEN_MAX: Duration = Duration::from_secs(10);
 /// How long a stall explains that the name was lost.
 const STALL_MEMORY: Duration = Duration::from_secs(120);
 
@@ -73,7 +80,9 @@ impl Producer {
         if Instant::now() < self.next_try {
             return false;
         }
-        match TransactionProducer::begin(&shared.properties, &self.name) {
+        let session = shared.settings.service.kafka.session_timeout_seconds;
+        let timeout = transaction_timeout(Duration::from_secs(session));
+        match TransactionProducer::begin(&shared.properties, &self.name, timeout) {
             Ok(producer) => {
                 self.producer = Some(producer);
                 self.complaints.clear();
@@ -159,5 +168,27 @@ impl Producer {
             self.last_stall = Some(now);
         }
         self.last_turn = now;
+    }
+}
+
+/// After how long a broker gives a transaction up that an instance left open when it died.
+fn transaction_timeout(session: Duration) -> Duration {
+    let timeout = session.saturating_sub(OPEN_LESS_THAN_SESSION);
+    timeout.clamp(OPEN_MIN, OPEN_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An instance was killed in the middle of a transaction: with a session of 4 s its partitions
+    /// were given after 4 s, and not read before the broker gave the transaction up after 10 s.
+    #[test]
+    fn a_transaction_left_open_does_not_outlast_the_session_by_far() {
+        for (session, expected) in [(1, 5), (4, 5), (12, 5), (15, 8), (20, 10), (3600, 10)] {
+            let timeout = transaction_timeout(Duration::from_secs(session));
+            assert_eq!(timeout.as_secs(), expected, "session {session} s");
+            assert!(timeout > STALL, "session {session} s");
+        }
     }
 }
