@@ -91,6 +91,9 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
+            if is_purged(error) {
+                return;
+            }
             let text = format!("{}: {error}", message.topic());
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.get_or_insert(text);
@@ -285,6 +288,14 @@ fn is_fatal(error: &KafkaError) -> bool {
         KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => true,
         _ => false,
     }
+}
+
+/// Whether a record was not sent because its transaction had failed: that is not why.
+fn is_purged(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+    )
 }
 
 fn is_out_of_group(error: &KafkaError) -> bool {

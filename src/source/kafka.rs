@@ -120,6 +120,8 @@ impl ConsumerContext for GroupContext {
     ) {
         let places = places_of(list);
         let is_assign = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        // To be asked before the client is told that they are given up: then it forgets.
+        let is_lost = !is_assign && consumer.assignment_lost();
         let result = if is_assign {
             // Where to read from is not known yet; nothing is read before it is. A logical offset
             // would be looked up, and an answer that comes late undoes a seek (librdkafka 2.12).
@@ -133,13 +135,12 @@ impl ConsumerContext for GroupContext {
         if let Err(error) = result {
             tracing::warn!("a change of assignment failed: {error}");
         }
-        let is_member = is_assign || !consumer.assignment_lost();
-        let group = consumer.group_metadata().filter(|_| is_member);
+        let group = consumer.group_metadata().filter(|_| !is_lost);
         *lock(&self.group) = group.map(Arc::new);
         if places.is_empty() {
             return;
         }
-        let change = match (is_assign, consumer.assignment_lost()) {
+        let change = match (is_assign, is_lost) {
             (true, _) => Rebalance::Assigned(places),
             (false, false) => Rebalance::Revoked(places),
             (false, true) => Rebalance::Lost(places),
