@@ -34,6 +34,7 @@ use crate::detect::FleetScope;
 use crate::formats::Format;
 use crate::sink::kafka_lines::KafkaLines;
 use crate::telemetry::LogLines;
+pub use checkpointing::{Checkpointing, LoadResult, Loading};
 use clock::ServiceClock;
 use watch::Watch;
 
