@@ -1,11 +1,10 @@
 //! Kafka as a source: a consumer whose positions are decided elsewhere.
 //!
-//! What the group gives is taken paused; from where to read is said later. Nothing is committed
-//! here: positions are committed with what was made of the messages. The reader of one partition
-//! that all instances read is here, too.
+//! What the group gives is read from where it is said, and not before. Nothing is committed here:
+//! positions are committed with what was made of the messages. The reader of one partition that
+//! all instances read is here, too.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -62,6 +61,10 @@ pub struct GroupContext {
     /// Who this member was when it last heard of the group. What the client knows by itself may be
     /// newer: thrown out, it has no name, and a commit without a name is refused by nobody.
     group: Mutex<Option<Arc<ConsumerGroupMetadata>>>,
+    /// Partitions that the client fetches from. Those that the group gave and nobody has said from
+    /// where to read are not among them: assigned anywhere else, a partition may meet an offset
+    /// that is no more, or one that is looked up and comes late (librdkafka 2.12).
+    fetched: Mutex<HashSet<Place>>,
     stats: Mutex<HashMap<Place, PartitionStats>>,
     /// No broker can be reached.
     is_cut_off: AtomicBool,
@@ -70,9 +73,6 @@ pub struct GroupContext {
 /// A member of a consumer group, or with [`GroupConsumer::read_alone`] a reader without one.
 pub struct GroupConsumer {
     consumer: BaseConsumer<GroupContext>,
-    /// Where reading began of partitions that have given nothing since, and whether it was sought
-    /// twice.
-    begun: RefCell<HashMap<Place, (u64, bool)>>,
 }
 
 impl ClientContext for GroupContext {
@@ -122,15 +122,17 @@ impl ConsumerContext for GroupContext {
         let is_assign = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         // To be asked before the client is told that they are given up: then it forgets.
         let is_lost = !is_assign && consumer.assignment_lost();
+        // The group's protocol waits for these calls, also where they change nothing.
         let result = if is_assign {
-            // Where to read from is not known yet; nothing is read before it is. A logical offset
-            // would be looked up, and an answer that comes late undoes a seek (librdkafka 2.12).
-            let placed = list.set_all_offsets(Offset::Offset(0));
-            placed
-                .and_then(|()| consumer.incremental_assign(list))
-                .and_then(|()| consumer.pause(list))
+            consumer.incremental_assign(&TopicPartitionList::new())
         } else {
-            consumer.incremental_unassign(list)
+            let mut fetched = lock(&self.fetched);
+            let given_up = places.iter().filter(|place| fetched.remove(*place));
+            let mut list = TopicPartitionList::new();
+            for (topic, partition) in given_up {
+                list.add_partition(topic, *partition as i32);
+            }
+            consumer.incremental_unassign(&list)
         };
         if let Err(error) = result {
             tracing::warn!("a change of assignment failed: {error}");
@@ -167,7 +169,7 @@ impl GroupConsumer {
         let consumer: BaseConsumer<GroupContext> =
             config.create_with_context(GroupContext::default())?;
         consumer.subscribe(topics)?;
-        Ok(Self::new(consumer))
+        Ok(GroupConsumer { consumer })
     }
 
     /// Reads one partition from its oldest record on, whoever else does. `group` is not joined: a
@@ -186,14 +188,7 @@ impl GroupConsumer {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition as i32, Offset::Beginning)?;
         consumer.assign(&list)?;
-        Ok(Self::new(consumer))
-    }
-
-    fn new(consumer: BaseConsumer<GroupContext>) -> Self {
-        GroupConsumer {
-            consumer,
-            begun: RefCell::new(HashMap::new()),
-        }
+        Ok(GroupConsumer { consumer })
     }
 
     /// The next message, the end of a partition, or nothing within `timeout`. Changes of assignment
@@ -201,33 +196,10 @@ impl GroupConsumer {
     pub fn poll(&self, timeout: Duration) -> Polled<'_> {
         match self.consumer.poll(timeout) {
             None => Polled::Nothing,
-            Some(Ok(message)) if self.skips(&message) => Polled::Nothing,
             Some(Ok(message)) => Polled::Message(message),
             Some(Err(KafkaError::PartitionEOF(_))) => Polled::End,
             Some(Err(error)) => Polled::Failed(error),
         }
-    }
-
-    /// Whether the first message after a seek lies behind where reading was to begin. It is sought
-    /// once more: what is passed over then is no message.
-    fn skips(&self, message: &BorrowedMessage<'_>) -> bool {
-        let mut begun = self.begun.borrow_mut();
-        if begun.is_empty() {
-            return false;
-        }
-        let place = (message.topic().to_string(), message.partition() as u32);
-        let Some((from, is_second)) = begun.remove(&place) else {
-            return false;
-        };
-        if is_second || message.offset() as u64 <= from {
-            return false;
-        }
-        begun.insert(place.clone(), (from, true));
-        drop(begun);
-        if let Err(error) = self.seek_and_resume(&place, from) {
-            tracing::warn!("cannot go back to offset {from} of {place:?}: {error}");
-        }
-        true
     }
 
     /// Changes of assignment since the last call.
@@ -279,26 +251,24 @@ impl GroupConsumer {
         Ok((ends.0.max(0) as u64, ends.1.max(0) as u64))
     }
 
-    /// Reads a paused partition on from `offset`.
+    /// Reads a partition that the group gave from `offset` on.
     pub fn read(&self, place: &Place, offset: u64) -> KafkaResult<()> {
-        self.begun
-            .borrow_mut()
-            .insert(place.clone(), (offset, false));
-        self.seek_and_resume(place, offset)
+        self.stop(place)?;
+        // A pause outlives the assignment in which it was said.
+        self.resume(place)?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&place.0, place.1 as i32, Offset::Offset(offset as i64))?;
+        self.consumer.incremental_assign(&list)?;
+        lock(&self.consumer.context().fetched).insert(place.clone());
+        Ok(())
     }
 
-    fn seek_and_resume(&self, place: &Place, offset: u64) -> KafkaResult<()> {
-        let deadline = std::time::Instant::now() + ASK_TIMEOUT;
-        loop {
-            match self.seek(place, offset) {
-                // The partition's fetcher has not begun to run.
-                Err(error) if std::time::Instant::now() < deadline && is_early(&error) => {
-                    std::thread::park_timeout(Duration::from_millis(10));
-                }
-                Err(error) => return Err(error),
-                Ok(()) => return self.resume(place),
-            }
+    /// Reads a partition no further until it is said from where.
+    pub fn stop(&self, place: &Place) -> KafkaResult<()> {
+        if lock(&self.consumer.context().fetched).remove(place) {
+            self.consumer.incremental_unassign(&list_of(place))?;
         }
+        Ok(())
     }
 
     pub fn pause(&self, place: &Place) -> KafkaResult<()> {
@@ -328,16 +298,6 @@ impl GroupConsumer {
         partitions.sort_unstable();
         Ok(partitions)
     }
-
-    fn seek(&self, (topic, partition): &Place, offset: u64) -> KafkaResult<()> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, *partition as i32, Offset::Offset(offset as i64))?;
-        let sought = self.consumer.seek_partitions(list, ASK_TIMEOUT)?;
-        for one in sought.elements() {
-            one.error()?;
-        }
-        Ok(())
-    }
 }
 
 /// Whether the position of a partition is no more: what it was to read was deleted.
@@ -345,6 +305,14 @@ pub fn is_out_of_range(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)
+    )
+}
+
+/// Whether there is no such topic.
+pub fn is_unknown_topic(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
     )
 }
 
@@ -374,11 +342,6 @@ fn base_config(properties: &BTreeMap<String, String>) -> ClientConfig {
         config.set(name, value);
     }
     config
-}
-
-fn is_early(error: &KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::State)
-        || error.to_string().contains("Erroneous state")
 }
 
 fn places_of(list: &TopicPartitionList) -> Vec<Place> {

@@ -50,7 +50,7 @@ pub(super) struct DetectLoop<'a> {
     to_find: ToFind<(u32, u64)>,
     /// Something was told that is not known to be there.
     has_told: bool,
-    complaints: Complaints,
+    pub(super) complaints: Complaints,
     pub(super) gauges: GaugeClock,
     pub(super) shown: Shown,
     /// When each partition was given, until it judges.
@@ -331,7 +331,9 @@ impl DetectLoop<'_> {
             let (ends, names) = match (ends, names) {
                 (Ok(ends), Ok(names)) => (ends, names),
                 (Err(reason), _) | (_, Err(reason)) => {
-                    tracing::warn!(partition, "cannot be restored yet: {reason}; trying again");
+                    self.complaints.warn(&format!(
+                        "partitions cannot be restored yet: {reason}; trying again"
+                    ));
                     self.to_find.failed([(partition, generation)], now_ms);
                     continue;
                 }
@@ -372,8 +374,8 @@ impl DetectLoop<'_> {
         self.to_find.clear();
         self.member.revoked(&partitions);
         for partition in &partitions {
-            let paused = self.consumer.pause(&self.place(*partition));
-            paused.map_err(|error| self.failure("cannot pause", *partition, &error))?;
+            let stopped = self.consumer.stop(&self.place(*partition));
+            stopped.map_err(|error| self.failure("cannot stop", *partition, &error))?;
         }
         let actions = self.member.assigned(&partitions);
         self.perform(actions)

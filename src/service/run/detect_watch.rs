@@ -73,6 +73,13 @@ impl DetectLoop<'_> {
         let metrics = &self.shared.watch.metrics;
         let shown = &mut self.shown;
         let continuity = self.member.continuity();
+        if continuity.duplicate_batches > shown.duplicates {
+            self.complaints.warn(
+                "messages are passed over because messages of that source and offset were counted \
+                 before: did the ingest group lose its offsets, or was an input topic deleted and \
+                 made again? In that case give it another name, or begin anew",
+            );
+        }
         for (counter, shown, now) in [
             (
                 &metrics.checkpoints.replayed_records,

@@ -315,7 +315,8 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
             let ends = match self.consumer.ends(&place) {
                 Ok(ends) => ends,
                 Err(error) => {
-                    tracing::warn!("{}; trying again", explain("ends of sources", &error, None));
+                    let text = explain("ends of sources", &error, None);
+                    self.complaints.warn(&format!("{text}; trying again"));
                     self.to_find.failed([(name, generation)], now_ms);
                     continue;
                 }
@@ -392,8 +393,8 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
         self.member.revoked(&names);
         for name in &names {
             self.consumer
-                .pause(&place_of(name))
-                .map_err(|error| self.failure("cannot pause", name, &error))?;
+                .stop(&place_of(name))
+                .map_err(|error| self.failure("cannot stop", name, &error))?;
         }
         let actions = self.member.assigned(names);
         self.perform(actions)
