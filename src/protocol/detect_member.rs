@@ -191,6 +191,7 @@ impl DetectMember {
         state.position = from;
         state.is_rebuilt = !is_whole;
         state.is_estranged = !is_whole;
+        state.must_open = is_whole;
         state.phase = Phase::Unnamed;
         self.start_named()
     }

@@ -88,6 +88,9 @@ pub(super) struct Partition {
     pub is_estranged: bool,
     /// The engine began after its log; its origin is its own.
     pub is_rebuilt: bool,
+    /// The next record is the first of a log that is taken for whole: it has to be settings, with
+    /// which every log is opened.
+    pub must_open: bool,
     /// Digest when all before `position` was applied.
     pub digest: u64,
     /// What the engine needs to finish the record in progress.
@@ -120,6 +123,7 @@ impl Partition {
             expected: None,
             is_estranged: false,
             is_rebuilt: false,
+            must_open: false,
             digest: 0,
             blocked: None,
             queue: VecDeque::new(),

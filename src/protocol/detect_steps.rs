@@ -125,8 +125,8 @@ impl DetectMember {
             Err(reason) => {
                 let reason = format!(
                     "offset {offset} of the rates log cannot be read: {reason}; it was written by \
-                     another version or is damaged: run the version that wrote it, or set the \
-                     group's offset behind it"
+                     another version or is damaged: run the version that wrote it, or delete the \
+                     records of this partition up to it, with checkpoint.on_gap = \"gap\""
                 );
                 return self.fail(partition, reason);
             }
@@ -150,6 +150,9 @@ impl DetectMember {
         record: &LogRecord,
     ) -> Vec<DetectAction> {
         let parse = self.setup.parse;
+        if let Some(actions) = self.open(partition, offset, record) {
+            return actions;
+        }
         let Some(state) = self.partitions.get_mut(&partition) else {
             return Vec::new();
         };
@@ -188,6 +191,39 @@ impl DetectMember {
             actions.extend(self.unblock(partition));
         }
         actions
+    }
+
+    /// At the first record of a log that was taken for whole, looks whether it is: a topic that was
+    /// deleted and made again begins in the middle.
+    fn open(
+        &mut self,
+        partition: u32,
+        offset: u64,
+        record: &LogRecord,
+    ) -> Option<Vec<DetectAction>> {
+        let state = self.partitions.get_mut(&partition)?;
+        let is_whole = matches!(record, LogRecord::Settings(_));
+        if !std::mem::take(&mut state.must_open) || is_whole {
+            return None;
+        }
+        if self.setup.fails_on_gap {
+            let reason = "the rates log does not begin with settings: its topic was deleted and \
+                          made again; begin anew with another kafka.rates_topic, \
+                          kafka.coordination_topic and kafka.group";
+            return Some(self.fail(partition, reason.to_string()));
+        }
+        let mut engine = Engine::new(self.setup.settings.clone());
+        let sources = self.coordination.first_sources().unwrap_or(0);
+        engine.apply(&LogRecord::Sources(sources), &mut self.out);
+        state.engine = Some(engine);
+        state.is_rebuilt = true;
+        state.is_estranged = true;
+        self.notes.push(DetectNote::Gap {
+            partition,
+            oldest: offset,
+            needed: 0,
+        });
+        None
     }
 
     /// Takes what an engine said; finishes its record if it waits for nothing.
