@@ -21,9 +21,9 @@ use crate::model::LogRecord;
 use crate::protocol::{Coordination, CoordinationRecord, Leader, SourceName};
 use crate::rateslog::kafka::to_message;
 use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
-use crate::source::kafka::{GroupConsumer, Polled, Rebalance};
+use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_unknown_topic};
 
-/// How often the partitions of the input topics are looked up.
+/// How often topics are looked up.
 const LOOK_UP_MS: u64 = 10_000;
 /// Messages read between two looks at other things.
 const MESSAGES_MAX: usize = 1000;
@@ -36,6 +36,7 @@ struct Coordinator<'a> {
     election: Option<GroupConsumer>,
     coordination: Coordination,
     leading: Option<Leading>,
+    next_look_ms: u64,
     complaints: Complaints,
 }
 
@@ -72,6 +73,7 @@ pub fn run(shared: &Arc<Shared>, listeners: &[Sender<CoordinationRecord>]) -> Re
         election,
         coordination: Coordination::default(),
         leading: None,
+        next_look_ms: shared.clock.now_ms() + LOOK_UP_MS,
         complaints: Complaints::default(),
     };
     while !shared.is_stopped() {
@@ -84,7 +86,39 @@ impl Coordinator<'_> {
     fn turn(&mut self) -> Result<(), RunError> {
         self.hold_election();
         self.read()?;
+        self.look_for_topics();
         self.lead()
+    }
+
+    /// Says by name which topics that this instance writes to are gone.
+    fn look_for_topics(&mut self) {
+        let now_ms = self.shared.clock.now_ms();
+        if now_ms < self.next_look_ms {
+            return;
+        }
+        self.next_look_ms = now_ms + LOOK_UP_MS;
+        let kafka = &self.shared.settings.service.kafka;
+        let topics = [
+            &kafka.rates_topic,
+            &kafka.output_topic,
+            &kafka.dead_letter_topic,
+        ];
+        let mut detail = None;
+        for topic in topics {
+            match self.reader.partitions(topic) {
+                Ok(_) => {}
+                Err(error) if is_unknown_topic(&error) => {
+                    detail = Some(format!("topic {topic} is gone: was it deleted?"));
+                    break;
+                }
+                // Without brokers nothing is known of topics.
+                Err(_) => return,
+            }
+        }
+        if let Some(detail) = &detail {
+            self.complaints.warn(detail);
+        }
+        self.shared.watch.unready("topics", detail);
     }
 
     fn hold_election(&mut self) {

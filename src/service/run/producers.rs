@@ -21,9 +21,9 @@ const REFUSED_MAX: u32 = 900;
 /// A process that did not get on for so long may have been stopped, and then lost its name to the
 /// broker's own clock.
 const STALL: Duration = Duration::from_secs(4);
-/// Time in which a transaction has to end. A broker with settings by default looks every ten seconds
-/// for those that did not, so that who reads waits for one that was left open no longer than five
-/// seconds beyond the session timeout, less two for what comes then.
+/// Time in which a transaction has to end. A broker with settings by default looks every ten
+/// seconds for those that did not, so that who reads waits for one that was left open no longer
+/// than five seconds beyond the session timeout, less two for what comes then.
 const OPEN_LESS_THAN_SESSION: Duration = Duration::from_secs(7);
 /// Longer than a stall: who was stopped must know why its transaction is gone.
 const OPEN_MIN: Duration = Duration::from_secs(5);

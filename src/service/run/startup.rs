@@ -22,6 +22,9 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time after which a login that brokers refuse is not tried again.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Time in which another instance opens new logs.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Keeps what the client said last, and whether it was that brokers do not let it in.
 #[derive(Clone, Default)]
 struct LastError(Arc<Mutex<Option<(String, bool)>>>);
@@ -83,7 +86,51 @@ pub fn prepare(
         };
         check_partitions(kafka, &topic, found)?;
     }
-    Ok(())
+    check_together(&asker, kafka)
+}
+
+/// Checks that the rates log and the coordination topic belong together: every partition is opened
+/// in one transaction with the settings on the coordination topic.
+fn check_together(asker: &Asker<'_>, kafka: &KafkaSettings) -> Result<(), RunError> {
+    let began = Instant::now();
+    loop {
+        let result = asker.opened(kafka).and_then(|(opened, is_coordinated)| {
+            let problem = told_apart(kafka, opened, is_coordinated);
+            problem.map_or(Ok(()), |problem| {
+                Err(RunError::Config {
+                    key: "kafka.rates_topic".to_string(),
+                    problem,
+                })
+            })
+        });
+        // A topic that was just made has no leader yet, or another instance opens it now.
+        if result.is_ok() || began.elapsed() >= OPENING_TIMEOUT {
+            return result;
+        }
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
+/// What is wrong with a rates log of which `opened` partitions have records.
+fn told_apart(kafka: &KafkaSettings, opened: u32, is_coordinated: bool) -> Option<String> {
+    let (rates, coordination) = (&kafka.rates_topic, &kafka.coordination_topic);
+    let all = kafka.rates_partitions;
+    let problem = match (opened, is_coordinated) {
+        (0, _) => return None,
+        (_, true) if opened == all => return None,
+        (_, true) => format!(
+            "{} of {all} partitions of topic {rates} are empty: it has got more partitions than it \
+             was begun with",
+            all - opened
+        ),
+        (_, false) => format!(
+            "topic {coordination} is empty and {rates} is not: it was deleted and made again"
+        ),
+    };
+    Some(format!(
+        "{problem}; begin anew with another kafka.rates_topic, kafka.coordination_topic and \
+         kafka.group"
+    ))
 }
 
 /// Checks that a topic is there.
@@ -154,6 +201,24 @@ impl<'a> Asker<'a> {
                 )))
             }
         }
+    }
+
+    /// Partitions of the rates log with records, those of open transactions included, and whether
+    /// the coordination topic has any.
+    fn opened(&self, kafka: &KafkaSettings) -> Result<(u32, bool), RunError> {
+        let has_any = |topic: &str, partition: u32| {
+            let client = &self.client;
+            let ends = client.fetch_watermarks(topic, partition as i32, BROKER_TIMEOUT);
+            ends.map(|(_, end)| end > 0).map_err(|error| {
+                let doing = format!("topic {topic}, partition {partition}");
+                RunError::Kafka(explain(&doing, &error, None))
+            })
+        };
+        let mut opened = 0;
+        for partition in 0..kafka.rates_partitions {
+            opened += u32::from(has_any(&kafka.rates_topic, partition)?);
+        }
+        Ok((opened, has_any(&kafka.coordination_topic, 0)?))
     }
 
     /// Says so where nothing can come yet.
