@@ -7,6 +7,10 @@
 
 #[path = "protocol_sim/broker.rs"]
 mod broker;
+#[path = "protocol_sim/commits.rs"]
+mod commits;
+#[path = "protocol_sim/failures/mod.rs"]
+mod failures;
 #[path = "protocol_sim/instance.rs"]
 mod instance;
 #[path = "protocol_sim/random.rs"]
@@ -91,11 +95,8 @@ impl Chaos {
             0 => settings(1.0, Some(3.0)),
             _ => settings(2000.0, None),
         };
-        let world = World {
-            partitions,
-            sources: traffic::sources(&mut random, sources),
-            settings,
-        };
+        let sources = traffic::sources(&mut random, sources);
+        let world = World::new(partitions, sources, settings);
         let mut chaos = Chaos {
             broker: Broker::new(partitions),
             world,
@@ -230,6 +231,8 @@ impl Chaos {
                 instance.tick(broker, self.now_ms, fate);
             }
         }
+        let failed = &self.instances[index].failed;
+        assert!(failed.is_empty(), "{failed:?}");
         if self.instances[index].is_dead {
             self.mismatches += self.instances.remove(index).mismatches;
             self.join();

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use insightd::protocol::{Checkpoint, CheckpointName, CoordinationRecord};
+use insightd::protocol::{CheckpointName, CoordinationRecord, DeadLetter, Found};
 
 /// A group by name of its topic.
 pub const INGEST: &str = "ingest";
 pub const DETECT: &str = "detect";
 
 /// A consumer group: who owns what, in which generation, and what is committed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Group {
     pub generation: u64,
     /// Owner of each partition.
@@ -22,6 +22,7 @@ pub struct Group {
 }
 
 /// A log whose offsets have holes where transactions ended.
+#[derive(Clone)]
 pub struct Log<T> {
     pub records: BTreeMap<u64, T>,
     pub end: u64,
@@ -29,14 +30,24 @@ pub struct Log<T> {
     pub start: u64,
 }
 
-#[derive(Default)]
+/// A checkpoint as the store keeps it.
+#[derive(Clone)]
+pub struct Saved {
+    pub canonical: String,
+    pub is_rebuilt: bool,
+    pub snapshot: Vec<u8>,
+}
+
+#[derive(Clone, Default)]
 pub struct Broker {
     pub rates: Vec<Log<Vec<u8>>>,
     pub coordination: Log<CoordinationRecord>,
     pub outputs: Vec<Vec<u8>>,
     pub groups: BTreeMap<&'static str, Group>,
-    /// Checkpoints by partition; an empty snapshot is one that was torn.
-    pub store: BTreeMap<u32, BTreeMap<CheckpointName, Checkpoint>>,
+    pub dead_letters: Vec<DeadLetter>,
+    /// Checkpoints by partition.
+    pub store: BTreeMap<u32, BTreeMap<CheckpointName, Saved>>,
+    pub store_is_away: bool,
 }
 
 impl<T> Default for Log<T> {
@@ -81,6 +92,28 @@ impl Broker {
 
     pub fn group(&mut self, name: &'static str) -> &mut Group {
         self.groups.get_mut(name).expect("both groups were made")
+    }
+
+    /// What brokers and store say of a partition of the rates log.
+    pub fn found(&self, partition: u32) -> Found {
+        let log = &self.rates[partition as usize];
+        let kept = self.store.get(&partition);
+        Found {
+            committed: self.groups[DETECT].committed.get(&partition).cloned(),
+            ends: (log.start, log.end),
+            checkpoints: kept
+                .map(|kept| kept.keys().copied().collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A transaction that wrote these records is given up: they keep their offsets, and nobody
+    /// reads them.
+    pub fn give_up(&mut self, partitions_written: &[u32]) {
+        for partition in partitions_written {
+            self.rates[*partition as usize].mark();
+        }
+        self.rates.iter_mut().for_each(Log::mark);
     }
 
     /// Whether a member may commit these partitions: only in the generation it knows, and only what

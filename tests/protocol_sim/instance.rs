@@ -1,15 +1,17 @@
 //! One process of the service: the machines, with a simulated broker where the shell would be.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use insightd::detect::{DetectSettings, Engine, FleetScope};
 use insightd::formats::{RecordContext, rates_record};
 use insightd::ingest::IngestSettings;
 use insightd::model::LogRecord;
 use insightd::protocol::{
-    Coordination, DetectAction, DetectMember, DetectNote, DetectSetup, Found, IngestAction,
-    IngestMember, IngestSetup, Leader, SourceFound, SourceName,
+    CheckpointName, Coordination, CoordinationRecord, DetectAction, DetectMember, DetectNote,
+    DetectSetup, Found, IngestAction, IngestMember, IngestSetup, Leader, SourceFound, SourceName,
 };
 
-use super::broker::{Broker, DETECT, INGEST};
+use super::broker::{Broker, DETECT, INGEST, Saved};
 use super::random::Random;
 use super::traffic::{Event, messages};
 
@@ -17,10 +19,35 @@ use super::traffic::{Event, messages};
 const COMMIT_MS: u64 = 10;
 
 /// What the world of a seed looks like.
+#[derive(Clone)]
 pub struct World {
     pub partitions: u32,
     pub sources: Vec<Vec<Event>>,
     pub settings: DetectSettings,
+    /// Messages that were written later are not there yet; seconds since 1970.
+    pub until: i64,
+    pub delivery_delay_seconds: u64,
+    pub fails_on_gap: bool,
+}
+
+impl World {
+    /// Nobody is ever proven idle, and all messages are there from the beginning.
+    pub fn new(partitions: u32, sources: Vec<Vec<Event>>, settings: DetectSettings) -> Self {
+        World {
+            partitions,
+            sources,
+            settings,
+            until: i64::MAX,
+            delivery_delay_seconds: u64::MAX / 2000,
+            fails_on_gap: false,
+        }
+    }
+
+    /// The offset after the newest message of a source.
+    pub fn end(&self, source: u32) -> u64 {
+        let events = &self.sources[source as usize];
+        events.partition_point(|event| event.sent <= self.until) as u64
+    }
 }
 
 /// How a commit goes.
@@ -38,18 +65,40 @@ pub enum CommitFate {
 
 pub struct Instance {
     pub id: u32,
-    ingest: IngestMember,
-    detect: DetectMember,
+    pub ingest: IngestMember,
+    pub detect: DetectMember,
     coordination: Coordination,
     coordination_offset: u64,
     /// Generation of each group that this member knows.
-    generations: [u64; 2],
+    pub(super) generations: [u64; 2],
     owned: [Vec<u32>; 2],
-    read_from: [std::collections::BTreeMap<u32, u64>; 2],
-    paused: [std::collections::BTreeSet<u32>; 2],
-    told: Vec<insightd::protocol::CoordinationRecord>,
+    read_from: [BTreeMap<u32, u64>; 2],
+    paused: [BTreeSet<u32>; 2],
+    pub(super) told: Vec<CoordinationRecord>,
+    /// Partitions to ask the store about, once it is there again.
+    to_find: Vec<(u32, u64)>,
+    /// Answers of brokers and store that are under way, if they take their time.
+    pub late_answers: Option<Vec<Answer>>,
+    /// Moments at which this process could have died, and at which of them it does.
+    pub moments: u64,
+    pub dies_at: Option<u64>,
+    /// Commits tried by stage, and how one of them goes.
+    pub(super) commits: [u64; 2],
+    pub fated: Option<(usize, u64, CommitFate)>,
+    /// Commits that a newer generation kept out.
+    pub refused: u64,
+    pub notes: Vec<DetectNote>,
+    pub failed: BTreeMap<u32, String>,
     pub mismatches: u64,
     pub is_dead: bool,
+}
+
+/// What brokers or store said when they were asked.
+pub enum Answer {
+    Found(u32, u64, Found),
+    Loaded(u32, u64, Result<(Box<Engine>, String, bool), String>),
+    /// It was saved, which nobody waits for.
+    Stored(u32, CheckpointName, Saved),
 }
 
 pub fn settings(budget_per_week: f64, fixed_z: Option<f64>) -> DetectSettings {
@@ -76,17 +125,29 @@ pub fn source_name(partition: u32) -> SourceName {
     }
 }
 
-/// The settings of the simulation are written as the budget and the fixed threshold.
+/// The settings of the simulation are written as the budget, the fixed threshold and whether drops
+/// are held while all is silent.
 fn parse(canonical: &str) -> Option<DetectSettings> {
-    let (budget, fixed) = canonical.split_once(' ')?;
-    Some(settings(budget.parse().ok()?, fixed.parse().ok()))
+    let mut words = canonical.split(' ');
+    let budget = words.next()?.parse().ok()?;
+    let fixed = words.next()?.parse().ok();
+    Some(DetectSettings {
+        holds_drops: words.next()? == "hold",
+        ..settings(budget, fixed)
+    })
+}
+
+/// As [`parse`], of text that this simulation wrote.
+fn parsed(canonical: &str) -> DetectSettings {
+    parse(canonical).expect("settings of the simulation")
 }
 
 pub fn canonical(settings: &DetectSettings) -> String {
     let fixed = settings
         .fixed_z
         .map_or("none".to_string(), |z| z.to_string());
-    format!("{} {fixed}", settings.budget_per_week)
+    let drops = if settings.holds_drops { "hold" } else { "tell" };
+    format!("{} {fixed} {drops}", settings.budget_per_week)
 }
 
 impl Instance {
@@ -99,7 +160,7 @@ impl Instance {
                 starts_at_end: false,
                 future_max_seconds: 300,
                 ahead_max_seconds: 3600,
-                delivery_delay_seconds: u64::MAX / 2000,
+                delivery_delay_seconds: world.delivery_delay_seconds,
                 commit_interval_ms: COMMIT_MS,
                 commit_bytes_max: 1 << 20,
             }),
@@ -110,7 +171,7 @@ impl Instance {
                 context: context(),
                 commit_interval_ms: COMMIT_MS,
                 checkpoint_interval_ms: 3 * COMMIT_MS,
-                fails_on_gap: false,
+                fails_on_gap: world.fails_on_gap,
             }),
             coordination: Coordination::default(),
             coordination_offset: 0,
@@ -119,6 +180,15 @@ impl Instance {
             read_from: Default::default(),
             paused: Default::default(),
             told: Vec::new(),
+            to_find: Vec::new(),
+            late_answers: None,
+            moments: 0,
+            dies_at: None,
+            commits: [0; 2],
+            fated: None,
+            refused: 0,
+            notes: Vec::new(),
+            failed: BTreeMap::new(),
             mismatches: 0,
             is_dead: false,
         }
@@ -170,8 +240,15 @@ impl Instance {
         }
     }
 
+    /// A moment passes; whether this process dies in it, or has before.
+    pub fn dies(&mut self) -> bool {
+        self.moments += 1;
+        self.is_dead |= self.dies_at == Some(self.moments);
+        self.is_dead
+    }
+
     /// The producer of a stage was lost: everything owned is found anew.
-    fn begin_again(&mut self, index: usize, broker: &mut Broker) {
+    pub(super) fn begin_again(&mut self, index: usize, broker: &mut Broker) {
         let owned = self.owned[index].clone();
         self.read_from[index].clear();
         self.paused[index].clear();
@@ -194,27 +271,37 @@ impl Instance {
         }
     }
 
+    /// Partitions of a stage that may be read.
+    pub fn readable(&self, stage: usize) -> Vec<u32> {
+        let readable = self.read_from[stage].keys();
+        readable
+            .filter(|one| !self.paused[stage].contains(one))
+            .copied()
+            .collect()
+    }
+
     /// Reads messages of a random source.
     pub fn read_messages(&mut self, world: &World, random: &mut Random, most: u64) {
-        let readable: Vec<u32> = self.read_from[0].keys().copied().collect();
-        let readable: Vec<u32> = readable
-            .into_iter()
-            .filter(|one| !self.paused[0].contains(one))
-            .collect();
+        let readable = self.readable(0);
         if readable.is_empty() {
             return;
         }
-        let partition = readable[random.below(readable.len() as u64) as usize];
-        let from = self.read_from[0][&partition];
-        let events = &world.sources[partition as usize];
-        let to = (from + random.between(1, most)).min(events.len() as u64);
+        let source = readable[random.below(readable.len() as u64) as usize];
+        self.read_source(world, source, random.between(1, most));
+    }
+
+    /// Reads a source on, up to so many messages.
+    pub fn read_source(&mut self, world: &World, source: u32, most: u64) {
+        let from = self.read_from[0][&source];
+        let to = (from + most).min(world.end(source)).max(from);
+        let events = &world.sources[source as usize];
         let batch = messages(&events[from as usize..to as usize], from);
-        let name = source_name(partition);
+        let name = source_name(source);
         if let Some(generation) = self.ingest.generation_of(&name) {
             let actions = self.ingest.take(&name, generation, batch);
             self.take_ingest_actions(actions);
         }
-        self.read_from[0].insert(partition, to);
+        self.read_from[0].insert(source, to);
     }
 
     /// Pauses and resumes, which need no broker.
@@ -230,12 +317,17 @@ impl Instance {
 
     /// Reads records of a random partition of the rates log.
     pub fn read_rates(&mut self, broker: &mut Broker, random: &mut Random, most: u64) {
-        let readable: Vec<u32> = self.read_from[1].keys().copied().collect();
-        if readable.is_empty() {
+        let partitions: Vec<u32> = self.read_from[1].keys().copied().collect();
+        if partitions.is_empty() {
             return;
         }
-        let partition = readable[random.below(readable.len() as u64) as usize];
-        for _ in 0..random.between(1, most) {
+        let partition = partitions[random.below(partitions.len() as u64) as usize];
+        self.read_partition(broker, partition, random.between(1, most));
+    }
+
+    /// Reads a partition of the rates log on, up to so many records.
+    pub fn read_partition(&mut self, broker: &mut Broker, partition: u32, most: u64) {
+        for _ in 0..most {
             if self.paused[1].contains(&partition) {
                 return;
             }
@@ -249,116 +341,6 @@ impl Instance {
             self.read_from[1].insert(partition, offset + 1);
             let actions = self.detect.record(partition, offset, record);
             self.do_detect(actions, broker);
-        }
-    }
-
-    /// Commits what is due.
-    pub fn tick(&mut self, broker: &mut Broker, now_ms: u64, fate: CommitFate) {
-        let actions = self.ingest.tick(now_ms);
-        let commits = actions.contains(&IngestAction::Commit);
-        self.do_ingest(actions, broker);
-        if commits {
-            self.commit_ingest(broker, now_ms, fate);
-        }
-        if self.is_dead {
-            return;
-        }
-        for action in self.detect.tick(now_ms) {
-            let DetectAction::Commit(transaction) = action else {
-                self.do_detect(vec![action], broker);
-                continue;
-            };
-            self.commit_detect(&transaction, broker, now_ms, fate);
-        }
-    }
-
-    fn commit_ingest(&mut self, broker: &mut Broker, now_ms: u64, fate: CommitFate) {
-        let Some(transaction) = self.ingest.transaction().cloned() else {
-            return;
-        };
-        let partitions: Vec<u32> = transaction
-            .sources
-            .iter()
-            .map(|part| part.source.partition)
-            .collect();
-        let may = broker.may_commit(INGEST, self.id, self.generations[0], &partitions);
-        let Some(is_applied) = self.fate(may, fate) else {
-            return;
-        };
-        if is_applied {
-            for part in &transaction.sources {
-                for (partition, record) in &part.records {
-                    let mut bytes = Vec::new();
-                    rates_record::encode(record, &mut bytes);
-                    broker.rates[*partition as usize].append(bytes);
-                }
-                let committed = (part.offset, part.metadata.clone());
-                broker
-                    .group(INGEST)
-                    .committed
-                    .insert(part.source.partition, committed);
-            }
-            broker.rates.iter_mut().for_each(super::broker::Log::mark);
-        }
-        match fate {
-            CommitFate::DiesAfter => self.is_dead = true,
-            CommitFate::AnswerLost => self.begin_again(0, broker),
-            _ if is_applied => self.ingest.committed(),
-            _ => self.ingest.aborted(now_ms),
-        }
-    }
-
-    fn commit_detect(
-        &mut self,
-        transaction: &insightd::protocol::DetectTransaction,
-        broker: &mut Broker,
-        now_ms: u64,
-        fate: CommitFate,
-    ) {
-        // What was told has to be there first.
-        for record in std::mem::take(&mut self.told) {
-            broker.coordination.append(record);
-        }
-        let partitions: Vec<u32> = transaction.offsets.iter().map(|one| one.0).collect();
-        let may = broker.may_commit(DETECT, self.id, self.generations[1], &partitions);
-        let Some(is_applied) = self.fate(may, fate) else {
-            return;
-        };
-        if is_applied {
-            broker.outputs.extend(
-                transaction
-                    .outputs
-                    .iter()
-                    .map(|output| output.value.clone()),
-            );
-            for (partition, offset, metadata) in &transaction.offsets {
-                let committed = (*offset, metadata.clone());
-                broker.group(DETECT).committed.insert(*partition, committed);
-            }
-        }
-        match fate {
-            CommitFate::DiesAfter => self.is_dead = true,
-            CommitFate::AnswerLost => {
-                self.detect.aborted(now_ms);
-                self.begin_again(1, broker);
-            }
-            _ if is_applied => {
-                let actions = self.detect.committed(transaction, now_ms);
-                self.do_detect(actions, broker);
-            }
-            _ => self.detect.aborted(now_ms),
-        }
-    }
-
-    /// Whether a transaction is applied; `None` if this process died before.
-    fn fate(&mut self, may_commit: bool, fate: CommitFate) -> Option<bool> {
-        match fate {
-            CommitFate::DiesBefore => {
-                self.is_dead = true;
-                None
-            }
-            CommitFate::Refused => Some(false),
-            _ => Some(may_commit),
         }
     }
 
@@ -396,7 +378,7 @@ impl Instance {
         }
     }
 
-    fn do_ingest(&mut self, actions: Vec<IngestAction>, broker: &mut Broker) {
+    pub(super) fn do_ingest(&mut self, actions: Vec<IngestAction>, broker: &mut Broker) {
         for action in actions {
             match action {
                 IngestAction::Find { source, generation } => {
@@ -426,25 +408,19 @@ impl Instance {
         }
     }
 
-    fn do_detect(&mut self, actions: Vec<DetectAction>, broker: &mut Broker) {
+    pub(super) fn do_detect(&mut self, actions: Vec<DetectAction>, broker: &mut Broker) {
         for action in actions {
             match action {
                 DetectAction::Find {
                     partition,
                     generation,
                 } => {
-                    let log = &broker.rates[partition as usize];
-                    let found = Found {
-                        ends: (log.start, log.end),
-                        committed: broker.groups[DETECT].committed.get(&partition).cloned(),
-                        checkpoints: broker
-                            .store
-                            .get(&partition)
-                            .map(|kept| kept.keys().copied().collect())
-                            .unwrap_or_default(),
-                    };
-                    let actions = self.detect.found(partition, generation, found);
-                    self.do_detect(actions, broker);
+                    if broker.store_is_away {
+                        self.to_find.push((partition, generation));
+                    } else {
+                        let found = broker.found(partition);
+                        self.answer(Answer::Found(partition, generation, found), broker);
+                    }
                 }
                 DetectAction::Load {
                     partition,
@@ -452,12 +428,10 @@ impl Instance {
                     checkpoint,
                 } => {
                     let saved = &broker.store[&partition][&checkpoint];
-                    let settings = parse(&saved.canonical).expect("settings of the simulation");
-                    let result = Engine::restore(settings, &saved.snapshot)
+                    let result = Engine::restore(parsed(&saved.canonical), &saved.snapshot)
                         .map(|engine| (Box::new(engine), saved.canonical.clone(), saved.is_rebuilt))
                         .map_err(|error| error.to_string());
-                    let actions = self.detect.loaded(partition, generation, result);
-                    self.do_detect(actions, broker);
+                    self.answer(Answer::Loaded(partition, generation, result), broker);
                 }
                 DetectAction::Read { partition, from } => {
                     self.read_from[1].insert(partition, from);
@@ -470,22 +444,96 @@ impl Instance {
                 }
                 DetectAction::Tell(record) => self.told.push(record),
                 DetectAction::Commit(_) => panic!("commits are made by the clock"),
+                DetectAction::Store(_) if self.dies() || broker.store_is_away => {}
                 DetectAction::Store(checkpoint) => {
-                    let kept = broker.store.entry(checkpoint.partition).or_default();
-                    kept.insert(checkpoint.name, checkpoint);
-                    while kept.len() > 3 {
-                        kept.pop_first();
-                    }
+                    let saved = Saved {
+                        canonical: checkpoint.canonical,
+                        is_rebuilt: checkpoint.is_rebuilt,
+                        snapshot: checkpoint.snapshot,
+                    };
+                    let (partition, name) = (checkpoint.partition, checkpoint.name);
+                    self.answer(Answer::Stored(partition, name, saved), broker);
                 }
             }
         }
         for note in self.detect.take_notes() {
-            match note {
+            match &note {
                 DetectNote::Mismatch { .. } => self.mismatches += 1,
-                DetectNote::Failed { partition, reason } => panic!("{partition}: {reason}"),
+                DetectNote::Failed { partition, reason } => {
+                    self.failed.insert(*partition, reason.clone());
+                }
                 _ => {}
             }
+            self.notes.push(note);
         }
+    }
+
+    /// What brokers and store answer is heard at once, unless they take their time.
+    fn answer(&mut self, answer: Answer, broker: &mut Broker) {
+        match &mut self.late_answers {
+            Some(late) => late.push(answer),
+            None => self.hear_answer(answer, broker),
+        }
+    }
+
+    pub fn hear_answer(&mut self, answer: Answer, broker: &mut Broker) {
+        let actions = match answer {
+            Answer::Found(partition, generation, found) => {
+                self.detect.found(partition, generation, found)
+            }
+            Answer::Loaded(partition, generation, result) => {
+                self.detect.loaded(partition, generation, result)
+            }
+            Answer::Stored(partition, name, saved) => {
+                let kept = broker.store.entry(partition).or_default();
+                kept.insert(name, saved);
+                while kept.len() > 3 {
+                    kept.pop_first();
+                }
+                Vec::new()
+            }
+        };
+        self.do_detect(actions, broker);
+    }
+
+    /// All that is under way comes, and what is asked from now on is answered at once.
+    pub fn hear_all_late(&mut self, broker: &mut Broker) {
+        for answer in self.late_answers.take().unwrap_or_default() {
+            self.hear_answer(answer, broker);
+        }
+    }
+
+    /// Asks again for what the store could not say.
+    pub(super) fn find_again(&mut self, broker: &mut Broker) {
+        for (partition, generation) in std::mem::take(&mut self.to_find) {
+            let find = DetectAction::Find {
+                partition,
+                generation,
+            };
+            self.do_detect(vec![find], broker);
+        }
+    }
+
+    /// A broker says where the sources end, or none does.
+    pub fn probe(&mut self, world: &World, at_ms: u64, has_answer: bool) {
+        for source in &self.owned[0] {
+            let name = source_name(*source);
+            let Some(generation) = self.ingest.generation_of(&name) else {
+                continue;
+            };
+            if has_answer {
+                self.ingest
+                    .ended(&name, generation, world.end(*source), at_ms);
+            } else {
+                self.ingest.unproven(&name, generation);
+            }
+        }
+    }
+
+    /// What has been read, as a number that grows with every record.
+    pub fn read_so_far(&self) -> u64 {
+        let read = self.read_from.iter().flat_map(BTreeMap::values);
+        self.coordination_offset + read.sum::<u64>()
     }
 
     /// Where it stands, for a run that does not end.
@@ -502,9 +550,10 @@ impl Instance {
         });
         let detect: Vec<_> = detect.collect();
         format!(
-            "instance {} coordination {} (origin {:?}, next hour {:?}) ingest {ingest:?} detect \
+            "instance {} failed {:?} coordination {} (origin {:?}, next hour {:?}) ingest {ingest:?} detect \
              {detect:?} blocked {} paused {:?} waiting {} {}\n",
             self.id,
+            self.failed,
             self.coordination_offset,
             self.coordination.origin(),
             self.coordination.next_hour(),
@@ -523,7 +572,7 @@ impl Instance {
     /// Whether everything was read, judged and committed.
     pub fn is_done(&self, world: &World, broker: &Broker) -> bool {
         let read = self.read_from[0].iter();
-        let mut read = read.map(|(one, from)| *from >= world.sources[*one as usize].len() as u64);
+        let mut read = read.map(|(one, from)| *from >= world.end(*one));
         let mut rates = self.read_from[1].iter();
         let all = rates.all(|(one, from)| broker.rates[*one as usize].next(*from).is_none());
         read.all(|done| done) && all && self.told.is_empty() && !self.detect.is_blocked()

@@ -6,13 +6,15 @@ use insightd::protocol::{MessageEnd, Messages};
 use super::random::Random;
 
 /// 2026-01-05T10:00:00Z.
-const START: i64 = 1_767_607_200;
+pub const START: i64 = 1_767_607_200;
 const MINUTES: i64 = 55 * 60;
 
 /// One event in one message.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub time: i64,
+    /// When its message was written.
+    pub sent: i64,
     pub name: String,
     pub error: &'static str,
     pub id: String,
@@ -36,6 +38,7 @@ pub fn sources(random: &mut Random, count: usize) -> Vec<Vec<Event>> {
             for call in 0..calls {
                 events.push(Event {
                     time: START + minute * 60 + call % 60,
+                    sent: START + minute * 60 + call % 60 + 5,
                     name: format!("Api{api}"),
                     error: if is_surge && api == 1 {
                         "AccessDenied"
@@ -61,6 +64,7 @@ pub fn sources(random: &mut Random, count: usize) -> Vec<Vec<Event>> {
     for (index, source) in sources.iter_mut().enumerate() {
         source.push(Event {
             time: START + MINUTES * 60,
+            sent: START + MINUTES * 60 + 5,
             name: "Last".to_string(),
             error: "",
             id: format!("last-{index}"),
@@ -76,7 +80,7 @@ pub fn messages(events: &[Event], first_offset: u64) -> Messages {
         push(&mut messages.events, event);
         messages.messages.push(MessageEnd {
             offset: first_offset + index as u64,
-            timestamp_ms: Some((event.time + 5) * 1000),
+            timestamp_ms: Some(event.sent * 1000),
             events_end: index + 1,
         });
     }
