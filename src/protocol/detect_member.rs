@@ -281,14 +281,14 @@ impl DetectMember {
 
     /// Time has passed: what is due.
     pub fn tick(&mut self, now_ms: u64) -> Vec<DetectAction> {
-        if now_ms < self.next_commit_ms {
-            return Vec::new();
+        let mut actions = self.report_failed();
+        if now_ms >= self.next_commit_ms
+            && let Some(transaction) = self.prepare()
+        {
+            self.next_commit_ms = now_ms + self.setup.commit_interval_ms;
+            actions.push(DetectAction::Commit(transaction));
         }
-        let Some(transaction) = self.prepare() else {
-            return Vec::new();
-        };
-        self.next_commit_ms = now_ms + self.setup.commit_interval_ms;
-        vec![DetectAction::Commit(transaction)]
+        actions
     }
 
     /// The transaction that is to be committed now, whatever the time.

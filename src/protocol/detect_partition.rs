@@ -102,6 +102,8 @@ pub(super) struct Partition {
     pub outputs: VecDeque<OutputRecord>,
     /// Passed minute that was told to the leader.
     pub told: Option<u32>,
+    /// Hour that a failed partition has reported nothing for.
+    pub absent_hour: Option<u32>,
     pub checkpoint: Option<u64>,
     pub checkpoint_due_ms: u64,
     /// Settings in force, as canonical text.
@@ -130,6 +132,7 @@ impl Partition {
             is_paused: false,
             outputs: VecDeque::new(),
             told: None,
+            absent_hour: None,
             checkpoint: None,
             checkpoint_due_ms: 0,
             canonical: String::new(),

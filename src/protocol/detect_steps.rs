@@ -331,15 +331,29 @@ impl DetectMember {
         let from = next.unwrap_or(own_origin);
         let missing =
             (from..own_origin).filter(|hour| !self.coordination.has_report(partition, *hour));
-        missing
-            .map(|hour| {
-                DetectAction::Tell(CoordinationRecord::Report {
-                    partition,
-                    hour,
-                    report: SparseReport::default(),
-                })
-            })
-            .collect()
+        missing.map(|hour| nothing_in(partition, hour)).collect()
+    }
+
+    /// Reports nothing of partitions that have failed, for the hour that all wait for once another
+    /// has reported it: the threshold of the others must not wait for somebody to look at them.
+    pub(super) fn report_failed(&mut self) -> Vec<DetectAction> {
+        let coordination = &self.coordination;
+        let next = coordination.next_hour();
+        let Some(hour) = next.filter(|hour| coordination.reported(*hour).is_some()) else {
+            return Vec::new();
+        };
+        let mut actions = Vec::new();
+        for (partition, state) in &mut self.partitions {
+            let is_told = state.absent_hour == Some(hour);
+            if state.phase == Phase::Failed
+                && !is_told
+                && !coordination.has_report(*partition, hour)
+            {
+                state.absent_hour = Some(hour);
+                actions.push(nothing_in(*partition, hour));
+            }
+        }
+        actions
     }
 
     /// At the committed offset, looks whether the state is what was committed.
@@ -374,6 +388,15 @@ impl DetectMember {
             replayed: state.position.saturating_sub(from),
         });
     }
+}
+
+/// A partition's report of an hour in which it had nothing.
+fn nothing_in(partition: u32, hour: u32) -> DetectAction {
+    DetectAction::Tell(CoordinationRecord::Report {
+        partition,
+        hour,
+        report: SparseReport::default(),
+    })
 }
 
 impl Partition {

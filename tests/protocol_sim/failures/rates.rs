@@ -1,7 +1,7 @@
 //! Records of the rates log that cannot be read.
 
-use super::scenes::{HAPPENS, LAST, name_in, surges_with_fixed_threshold};
-use super::{JUDGES, Live, about, in_peace};
+use super::scenes::{HAPPENS, LAST, name_in, surges, surges_with_fixed_threshold};
+use super::{JUDGES, Live, about, edges, in_peace, insights_of};
 use crate::broker::DETECT;
 use crate::instance::World;
 
@@ -52,5 +52,16 @@ fn a_record_that_cannot_be_read_stops_its_partition_and_no_other() {
     for (reason, record) in unreadable() {
         let live = with_unreadable(world.clone(), HAPPENS - 10, reason, record);
         assert_eq!(live.said(), expected);
+    }
+}
+
+/// Row 16, where the others need its reports for their threshold.
+#[test]
+fn a_partition_that_has_stopped_does_not_hold_up_the_threshold_of_the_others() {
+    let name = name_in(1, 2);
+    for (reason, record) in unreadable() {
+        let live = with_unreadable(surges(), HAPPENS - 6 * 60, reason, record);
+        let expected = ["Start", "End"].map(|state| (state.to_string(), name.clone()));
+        assert_eq!(edges(&insights_of(&live.said())), expected);
     }
 }
