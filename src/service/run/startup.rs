@@ -334,3 +334,26 @@ fn property_error(error: &KafkaError) -> RunError {
         other => RunError::Kafka(explain("cannot make a client", other, None)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    #[test]
+    fn a_rates_topic_with_another_number_of_partitions_is_refused() {
+        let settings = Settings::from_canonical("").unwrap();
+        let kafka = &settings.service.kafka;
+        let [rates, coordination, output, _] = internal_topics(kafka);
+        assert!(check_partitions(kafka, &rates, 64).is_ok());
+        for found in [1, 32, 65, 128] {
+            let error = check_partitions(kafka, &rates, found).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("kafka.rates_partitions"), "{text}");
+            let advice = format!("write {found}, or begin anew");
+            assert!(text.contains(&advice), "{text}");
+        }
+        assert!(check_partitions(kafka, &coordination, 2).is_err());
+        assert!(check_partitions(kafka, &output, 3).is_ok(), "any number");
+    }
+}
