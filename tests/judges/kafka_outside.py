@@ -1134,10 +1134,11 @@ def check_stall(cluster, folder, others_are_done):
                    for number in range(3)]
         others_are_done()
         if prometheus:
+            has_scraped = comes(
+                lambda: prometheus.ask("count_over_time(insightd_ready[10m]) > 20"))
             fired = prometheus.ask('count_over_time(ALERTS{alertstate="firing"}[10m])')
             fact("live traffic: Prometheus scrapes, and no alert has fired",
-                 prometheus.ask("count_over_time(insightd_ready[10m]) > 20") and not fired, fired,
-                 prometheus.log())
+                 has_scraped and not fired, fired, prometheus.log())
         fact("three more services are caught up",
              all(comes(victim.is_up_to_date) for victim in victims))
         check_outage(cluster, one, prometheus, shipper, victims)
