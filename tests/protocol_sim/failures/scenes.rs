@@ -38,14 +38,23 @@ pub fn steady(minutes: Range<i64>) -> Vec<Event> {
 }
 
 /// Deals events out to so many sources, in the order in which they were sent, and ends each with
-/// one at minute `last`, which closes all before.
+/// one at minute `last`, which closes all before. Every tenth is sent again seven minutes later.
 pub fn dealt(mut events: Vec<Event>, count: usize, last: i64) -> Vec<Vec<Event>> {
     events.sort_by(|a, b| (a.sent, &a.id).cmp(&(b.sent, &b.id)));
     let mut sources = vec![Vec::new(); count];
     for (index, event) in events.into_iter().enumerate() {
-        sources[index % count].push(event);
+        let source = &mut sources[index % count];
+        if index % 10 == 0 {
+            source.push(Event {
+                sent: event.sent + 7 * 60,
+                ..event.clone()
+            });
+        }
+        source.push(event);
     }
     for (index, source) in sources.iter_mut().enumerate() {
+        source.retain(|event| event.sent < START + last * 60);
+        source.sort_by_key(|event| event.sent);
         source.push(event("Last", last * 60, &index.to_string()));
     }
     sources

@@ -106,6 +106,17 @@ fn a_silence_that_outlives_a_process_is_told_once() {
     }
 }
 
+/// Row 11, the other side: while no broker answers, nobody knows of a silence.
+#[test]
+fn a_silence_that_nobody_proves_any_more_is_none() {
+    let mut live = Live::new(all_silent(false));
+    live.run_in_steps(HAPPENS - 10, HAPPENS + 60, 5);
+    assert!(live.members[JUDGES].detect.is_silent());
+    live.probes = Some(false);
+    live.run_to(HAPPENS + 65);
+    assert!(!live.members[JUDGES].detect.is_silent());
+}
+
 /// A surge that is under way when something stalls, beside a steady flow that would seem to drop.
 fn surge_and_flow() -> World {
     let mut events = surges().sources.concat();
