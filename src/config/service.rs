@@ -147,8 +147,8 @@ impl ServiceSettings {
             return Err(problem("checkpoint.keep", text));
         }
         let ingest = &written.ingest;
-        if ingest.threads > 64 {
-            let text = format!("{} is not between 0 and 64", ingest.threads);
+        if !(1..=64).contains(&ingest.threads) {
+            let text = format!("{} is not between 1 and 64", ingest.threads);
             return Err(problem("ingest.threads", text));
         }
         if !((64 << 10)..=(4 << 30)).contains(&ingest.commit_bytes_max) {

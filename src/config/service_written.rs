@@ -134,7 +134,7 @@ pub struct WrittenIngest {
     pub commit_interval: Seconds,
     /// Bytes of messages after which they are committed in any case.
     pub commit_bytes_max: u64,
-    /// Threads that read messages; without any they are read where they are polled.
+    /// Threads that read messages.
     pub threads: u32,
     /// How often a source that has nothing more is asked for its end.
     pub idle_probe: Seconds,
@@ -336,7 +336,7 @@ impl Default for WrittenIngest {
             ahead_max: Seconds(3600),
             commit_interval: Seconds(1),
             commit_bytes_max: 64 << 20,
-            threads: 0,
+            threads: 1,
             idle_probe: Seconds(5),
         }
     }

@@ -1,10 +1,10 @@
 //! Reads messages: bytes of one source in, events out, in their order.
 //!
-//! It is done where messages are polled, which costs least, or by threads beside that. A source
-//! always goes to the same thread, so its batches come back in the order in which they went.
-//! Messages are read where the client has put them: nothing is copied before it is an event.
+//! Threads do that. A source always goes to the same one, so its batches come back in the order in
+//! which they went. Messages are read where the client has put them: nothing is copied before it
+//! is an event.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -40,11 +40,8 @@ pub struct ReadMessages {
     pub counts: DecodeCounts,
 }
 
-/// Whoever reads, in a scope that messages outlive.
+/// The threads, in a scope that messages outlive.
 pub struct Readers<'scope, 'm> {
-    /// Reads here, where there are no threads for it, and what was read.
-    own: Reading,
-    read: VecDeque<ReadMessages>,
     queues: Vec<SyncSender<RawMessages<'m>>>,
     results: Receiver<ReadMessages>,
     threads: Vec<ScopedJoinHandle<'scope, ()>>,
@@ -56,8 +53,8 @@ pub struct Readers<'scope, 'm> {
 type Spare = Arc<Mutex<Vec<EventBatch>>>;
 
 impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
-    /// `threads` threads that read messages, or none; of messages with an event more than
-    /// `future_max_seconds` after their timestamp the bytes are kept.
+    /// Threads that read messages; of those with an event more than `future_max_seconds` after
+    /// their timestamp they keep the bytes.
     pub fn start(
         scope: &'scope Scope<'scope, '_>,
         threads: u32,
@@ -66,25 +63,23 @@ impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
         future_max_seconds: u64,
     ) -> std::io::Result<Self> {
         let spare = Spare::default();
-        let reading = || Reading {
-            decoder: Decoder::new(format.clone(), limits.clone()),
-            reject_bytes_max: limits.reject_bytes_max,
-            future_max_ms: future_max_seconds as i64 * 1000,
-            spare: Arc::clone(&spare),
-        };
         let (results_in, results) = channel();
         let mut queues = Vec::new();
         let mut handles = Vec::new();
         for number in 0..threads {
             let (queue, work) = sync_channel(WAITING_MAX);
-            let (mut reading, out) = (reading(), results_in.clone());
+            let out = results_in.clone();
+            let mut reading = Reading {
+                decoder: Decoder::new(format.clone(), limits.clone()),
+                reject_bytes_max: limits.reject_bytes_max,
+                future_max_ms: future_max_seconds as i64 * 1000,
+                spare: Arc::clone(&spare),
+            };
             let thread = std::thread::Builder::new().name(format!("reader-{number}"));
             handles.push(thread.spawn_scoped(scope, move || reading.read_all(&work, &out))?);
             queues.push(queue);
         }
         Ok(Readers {
-            own: reading(),
-            read: VecDeque::new(),
             queues,
             results,
             threads: handles,
@@ -103,7 +98,7 @@ impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
 
     /// Whether another batch may be sent without waiting for long.
     pub fn has_room(&self) -> bool {
-        self.outstanding < (self.queues.len() * WAITING_MAX).max(1)
+        self.outstanding < self.queues.len() * WAITING_MAX
     }
 
     pub fn outstanding(&self) -> usize {
@@ -113,10 +108,6 @@ impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
     /// Has a batch read, by the thread of its source.
     pub fn send(&mut self, raw: RawMessages<'m>) {
         self.outstanding += 1;
-        if self.queues.is_empty() {
-            self.read.push_back(self.own.read(&raw));
-            return;
-        }
         let sum = raw.source.topic.bytes().map(usize::from).sum::<usize>();
         let thread = (sum + raw.source.partition as usize) % self.queues.len();
         // That a thread has ended is noticed elsewhere.
@@ -125,10 +116,7 @@ impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
 
     /// The next result, waiting up to `timeout`.
     pub fn receive(&mut self, timeout: std::time::Duration) -> Option<ReadMessages> {
-        let result = match self.queues.is_empty() {
-            true => self.read.pop_front()?,
-            false => self.results.recv_timeout(timeout).ok()?,
-        };
+        let result = self.results.recv_timeout(timeout).ok()?;
         self.outstanding -= 1;
         Some(result)
     }
