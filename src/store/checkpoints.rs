@@ -29,6 +29,17 @@ pub enum StoreError {
     Damaged { name: String, reason: String },
 }
 
+impl StoreError {
+    /// Whether the store cannot be reached, or does not answer: the same may work later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StoreError::Store(object_store::Error::NotFound { .. }) => false,
+            StoreError::Store(_) => true,
+            StoreError::Place { .. } | StoreError::Damaged { .. } => false,
+        }
+    }
+}
+
 /// What a checkpoint holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedCheckpoint {
@@ -253,6 +264,27 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, [(11, 0xfeed + 11), (100, 0xfeed + 100)]);
         assert!(store.read(7, 3, 0xfeed + 3).is_err());
+    }
+
+    /// A store that was away while checkpoints were read made them all count as unusable, and state
+    /// was lost.
+    #[test]
+    fn a_store_that_does_not_answer_is_told_from_checkpoints_that_are_no_good() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display().to_string();
+        let store = CheckpointStore::open(&place, "group", runtime.handle().clone()).unwrap();
+        let read = || store.read(7, 3, 0xfeed + 3).unwrap_err();
+        assert!(!read().is_passing(), "absent");
+        store.write(&saved(3)).unwrap();
+        let folder = directory.path().join("group/0007");
+        let file = std::fs::read_dir(&folder).unwrap().next().unwrap();
+        let file = file.unwrap().path();
+        std::fs::write(&file, "cut off").unwrap();
+        assert!(!read().is_passing(), "damaged");
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::write(&folder, "no folder").unwrap();
+        assert!(read().is_passing(), "unreadable: {}", read());
     }
 
     #[test]

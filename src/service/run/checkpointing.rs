@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::RunError;
+use super::complaints::Complaints;
 use crate::config::Settings;
 use crate::detect::{DetectSettings, Engine, FleetScope};
 use crate::protocol::{Checkpoint, CheckpointName};
@@ -16,6 +17,8 @@ use crate::telemetry::metrics::{CheckpointFailure, CheckpointMetrics};
 const WAITING_MAX: usize = 64;
 /// Threads that read checkpoints.
 const LOADERS: usize = 2;
+/// Pause before a store that is away is asked again.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// An engine, the settings in force as canonical text, and whether it was rebuilt; or why not.
 pub type LoadResult = Result<(Box<Engine>, String, bool), String>;
@@ -187,11 +190,25 @@ fn load_all(
     orders: &Receiver<(u32, u64, CheckpointName)>,
     out: &Sender<Loading>,
 ) {
+    let mut complaints = Complaints::default();
     while let Ok((partition, generation, name)) = orders.recv() {
+        let saved = loop {
+            match store.read(partition, name.offset, name.digest) {
+                // That the store is away says nothing of the checkpoint.
+                Err(error) if error.is_passing() => {
+                    complaints.warn(&format!(
+                        "checkpoints cannot be read: {error}; trying again"
+                    ));
+                    std::thread::park_timeout(RETRY);
+                }
+                other => break other,
+            }
+        };
+        let saved = saved.map_err(|error| error.to_string());
         let loading = Loading {
             partition,
             generation,
-            result: load(store, partition, name),
+            result: saved.and_then(restore),
         };
         if out.send(loading).is_err() {
             return;
@@ -199,9 +216,7 @@ fn load_all(
     }
 }
 
-fn load(store: &CheckpointStore, partition: u32, name: CheckpointName) -> LoadResult {
-    let saved = store.read(partition, name.offset, name.digest);
-    let saved = saved.map_err(|error| error.to_string())?;
+fn restore(saved: SavedCheckpoint) -> LoadResult {
     let settings = Settings::from_canonical(&saved.canonical);
     let settings = settings.map_err(|error| format!("its settings are none: {error}"))?;
     let settings = DetectSettings {
