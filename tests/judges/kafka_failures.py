@@ -14,6 +14,7 @@ import argparse
 import collections
 import concurrent.futures
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -31,7 +32,6 @@ import zlib
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.record.util import calc_crc32c
-from kafka.structs import OffsetAndMetadata
 
 import kafka_cluster
 import planted
@@ -835,15 +835,28 @@ def row_16_a_record_of_the_rates_log_that_is_none(judge, profile="compat"):
         expected = deployment.expected()
         others = {value for value in expected
                   if judge.partition_of(value) not in spoiled} | before
-        goes_on = comes(lambda: set(deployment.values()) >= others, 40)
+        is_alike = functools.partial(are_alike, others, profile)
+        goes_on = comes(lambda: is_alike(deployment.values()), 40)
         output = deployment.values()
-        fact(f"{what}: the other partitions go on: {len(others)} records",
-             goes_on and collections.Counter(output) == collections.Counter(others),
+        fact(f"{what}: the other partitions go on: {len(others)} records", goes_on,
              f"{len(output)} found, {len(others - set(output))} missing, "
              f"{len(set(output) - others)} too many", one.log_tail())
         code = one.terminate()
         fact(f"{what}: ends with {code}", code == 0)
         check_advice(what, deployment, one, offsets)
+
+
+def are_alike(expected, profile, output):
+    """The same records; where all share a threshold, of the same incidents: the threshold is chosen
+    without the partitions that stopped, and moves a decision by some minutes."""
+    if profile == "compat":
+        return collections.Counter(output) == collections.Counter(expected)
+
+    def incidents(values):
+        details = [json.loads(value)["insightDetails"] for value in values]
+        keys = ("eventSource", "eventName", "insightType", "state")
+        return collections.Counter(tuple(one[key] for key in keys) for one in details)
+    return incidents(output) == incidents(expected)
 
 
 def row_16_the_same_with_a_threshold_for_all(judge):
@@ -868,14 +881,13 @@ def check_partitions_fail(what, one, offsets):
 
 
 def check_advice(what, deployment, one, offsets):
-    """What the log advises helps: the group's offset is set behind the record."""
+    """What the log advises helps: the records up to the one that is none are deleted."""
     topic = deployment.settings["kafka"]["rates_topic"]
-    behind = {TopicPartition(topic, partition): OffsetAndMetadata(offset + 1, "", -1)
+    behind = {TopicPartition(topic, partition): offset + 1
               for partition, offset in offsets.items()}
-    service.ask(deployment.cluster,
-                lambda admin: admin.alter_group_offsets(f"{deployment.name}-detect", behind))
+    service.ask(deployment.cluster, lambda admin: admin.delete_records(behind))
     one.start()
-    fact(f"{what}: the offset is set behind it, as advised: all partitions go on",
+    fact(f"{what}: the records up to it are deleted, as advised: all partitions go on",
          comes(lambda: has_restored(one), 15), one.page("/ready"), one.log_tail())
 
 
@@ -974,7 +986,8 @@ def row_24_topics_that_are_deleted_end_nothing(judge):
 
 
 def row_24_an_input_topic_is_made_again(judge):
-    """Its offsets begin anew: what comes then was not seen before, whatever its place."""
+    """Its offsets begin anew and it is taken for the old one: that is told, once, with what to
+    do."""
     made_again_at = 53
     with Deployment(judge, "row-24-again") as deployment:
         deployment.feed(made_again_at)
@@ -985,8 +998,12 @@ def row_24_an_input_topic_is_made_again(judge):
         judge.cluster.create_topic(deployment.topic, PARTITIONS)
         lines = judge.events.path.read_bytes().splitlines(keepends=True)
         write_by_series(deployment, lines[judge.events.lines_before(made_again_at):], PARTITIONS)
-        write_last_lines(judge, deployment)
-        deployment.settle("row 24: an input topic is deleted and made again")
+        told = comes(lambda: "made again" in one.log_text(), 30)
+        fact("row 24: an input topic is deleted and made again: it is told what is passed over",
+             told and one.value("insightd_duplicate_batches_total") > 0, one.log_tail())
+        code, seconds = one.end_by(signal.SIGTERM)
+        fact(f"row 24: an input topic is made again: ends with {code} in {seconds:.1f} s",
+             code == 0)
 
 
 def row_24_the_output_topic_is_deleted(judge):
@@ -1052,7 +1069,7 @@ def delete_rates_topic(judge, keeps_checkpoints):
 def check_started_without_rates(what, deployment):
     """The log of two days is gone: whoever goes on must not take that for two days of silence."""
     one = deployment.start("again")
-    told = comes(lambda: "choose another kafka.group" in one.log_text() or not one.is_running(), 10)
+    told = comes(lambda: "kafka.group" in one.log_text(), 10)
     fact(f"{what}: started again, it says what to do", told, one.log_tail())
     if not one.is_running():
         return

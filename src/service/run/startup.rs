@@ -11,6 +11,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::RunError;
 use super::clients::explain;
@@ -95,7 +96,8 @@ fn check_together(asker: &Asker<'_>, kafka: &KafkaSettings) -> Result<(), RunErr
     let began = Instant::now();
     loop {
         let result = asker.opened(kafka).and_then(|(opened, is_coordinated)| {
-            let problem = told_apart(kafka, opened, is_coordinated);
+            let has_counted = opened == 0 && asker.has_committed(&kafka.input_topics);
+            let problem = told_apart(kafka, opened, is_coordinated, has_counted);
             problem.map_or(Ok(()), |problem| {
                 Err(RunError::Config {
                     key: "kafka.rates_topic".to_string(),
@@ -111,11 +113,20 @@ fn check_together(asker: &Asker<'_>, kafka: &KafkaSettings) -> Result<(), RunErr
     }
 }
 
-/// What is wrong with a rates log of which `opened` partitions have records.
-fn told_apart(kafka: &KafkaSettings, opened: u32, is_coordinated: bool) -> Option<String> {
+/// What is wrong with a rates log of which `opened` partitions have records; none has, and still
+/// messages were counted.
+fn told_apart(
+    kafka: &KafkaSettings,
+    opened: u32,
+    is_coordinated: bool,
+    has_counted: bool,
+) -> Option<String> {
     let (rates, coordination) = (&kafka.rates_topic, &kafka.coordination_topic);
     let all = kafka.rates_partitions;
     let problem = match (opened, is_coordinated) {
+        (0, _) if has_counted => format!(
+            "topic {rates} is empty, though messages were counted: it was deleted and made again"
+        ),
         (0, _) => return None,
         (_, true) if opened == all => return None,
         (_, true) => format!(
@@ -143,14 +154,14 @@ pub fn find_topic(
 }
 
 impl<'a> Asker<'a> {
-    /// Asks for `group`, whose name a consumer needs even where it joins none.
+    /// Asks as the ingest group of `group`, and does not join it.
     fn new(properties: &'a BTreeMap<String, String>, group: &str) -> Result<Self, RunError> {
         let last = LastError::default();
         let mut config = ClientConfig::new();
         for (name, value) in properties {
             config.set(name, value);
         }
-        config.set("group.id", format!("{group}-startup"));
+        config.set("group.id", format!("{group}-ingest"));
         let client = config.create_with_context(last.clone());
         Ok(Asker {
             client: client.map_err(|error| property_error(&error))?,
@@ -201,6 +212,22 @@ impl<'a> Asker<'a> {
                 )))
             }
         }
+    }
+
+    /// Whether the ingest group has committed an offset of a topic; not if it may not be asked.
+    fn has_committed(&self, topics: &[String]) -> bool {
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            let partitions = self.partitions_of(topic).ok().flatten().unwrap_or(0);
+            for partition in 0..partitions {
+                list.add_partition(topic, partition as i32);
+            }
+        }
+        let committed = self.client.committed_offsets(list, BROKER_TIMEOUT);
+        committed.is_ok_and(|committed| {
+            let mut places = committed.elements().into_iter();
+            places.any(|place| matches!(place.offset(), Offset::Offset(_)))
+        })
     }
 
     /// Partitions of the rates log with records, those of open transactions included, and whether
