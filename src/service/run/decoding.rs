@@ -72,6 +72,7 @@ impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
             let mut reading = Reading {
                 decoder: Decoder::new(format.clone(), limits.clone()),
                 reject_bytes_max: limits.reject_bytes_max,
+                rejects_kept_max: limits.rejects_kept_max as usize,
                 future_max_ms: future_max_seconds as i64 * 1000,
                 spare: Arc::clone(&spare),
             };
@@ -140,6 +141,7 @@ impl<'scope, 'm: 'scope> Readers<'scope, 'm> {
 struct Reading {
     decoder: Decoder,
     reject_bytes_max: usize,
+    rejects_kept_max: usize,
     future_max_ms: i64,
     spare: Spare,
 }
@@ -174,9 +176,13 @@ impl Reading {
                 timestamp_ms: message.timestamp().to_millis(),
                 events_end: decoded.events.len(),
             };
-            let of_this = decoded.take_rejects().into_iter();
-            let rejects = of_this.map(|reject| (end.offset, reject));
-            messages.rejects.extend(rejects);
+            let of_this = decoded.take_rejects();
+            let surplus = of_this.len().saturating_sub(self.rejects_kept_max);
+            decoded.counts.rejects_not_kept += surplus as u64;
+            let kept = of_this.into_iter().take(self.rejects_kept_max);
+            messages
+                .rejects
+                .extend(kept.map(|reject| (end.offset, reject)));
             if self.is_suspect(&end, &decoded.events, first) {
                 let kept = bytes.len().min(self.reject_bytes_max);
                 messages.suspects.push((end.offset, bytes[..kept].to_vec()));

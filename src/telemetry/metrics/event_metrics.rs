@@ -74,6 +74,8 @@ impl EventMetrics {
         for (counter, reason) in self.rejected.iter().zip(RejectReason::ALL) {
             counter.inc_by(counts.rejected(reason));
         }
+        let dropped = counts.rejects_not_kept;
+        self.dead_letters.add(DeadLetterOutcome::Dropped, dropped);
     }
 
     /// Counts what one source took in between two looks at its counts, which only grow.
