@@ -72,7 +72,9 @@ impl Coordination {
                 threshold,
                 fleet,
             } => {
-                if self.thresholds.contains_key(hour) {
+                // One that leaves out an hour would leave those who wait for it waiting for ever.
+                let next = self.fleet.as_ref().map_or(0, Fleet::next_hour);
+                if self.thresholds.contains_key(hour) || fleet.next_hour() != next + 1 {
                     return;
                 }
                 self.thresholds.insert(*hour, *threshold);

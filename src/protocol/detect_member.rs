@@ -115,6 +115,7 @@ impl DetectMember {
                 state.position = checkpoint.offset;
                 state.checkpoint = Some(checkpoint.offset);
                 state.digest = engine.digest();
+                state.continuity_before = engine.continuity();
                 state.engine = Some(*engine);
                 state.canonical = canonical;
                 state.is_rebuilt = is_rebuilt;
@@ -415,17 +416,16 @@ impl DetectMember {
         })
     }
 
-    /// How batches of all partitions followed each other.
+    /// How batches of all partitions followed each other since they were loaded.
     pub fn continuity(&self) -> Continuity {
         let mut sum = Continuity::default();
-        for engine in self
-            .partitions
-            .values()
-            .filter_map(|state| state.engine.as_ref())
-        {
-            let one = engine.continuity();
-            sum.duplicate_batches += one.duplicate_batches;
-            sum.gap_batches += one.gap_batches;
+        for state in self.partitions.values() {
+            let Some(engine) = &state.engine else {
+                continue;
+            };
+            let (now, before) = (engine.continuity(), state.continuity_before);
+            sum.duplicate_batches += now.duplicate_batches - before.duplicate_batches;
+            sum.gap_batches += now.gap_batches - before.gap_batches;
         }
         sum
     }

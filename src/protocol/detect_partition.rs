@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::detect_actions::OutputRecord;
 use super::offset_metadata::DetectMetadata;
-use crate::detect::{Engine, LOGIC_VERSION, Need};
+use crate::detect::{Continuity, Engine, LOGIC_VERSION, Need};
 use crate::model::LogRecord;
 
 /// A checkpoint, as its name in the store tells it.
@@ -91,6 +91,8 @@ pub(super) struct Partition {
     /// The next record is the first of a log that is taken for whole: it has to be settings, with
     /// which every log is opened.
     pub must_open: bool,
+    /// What the checkpoint said of batches before it.
+    pub continuity_before: Continuity,
     /// Digest when all before `position` was applied.
     pub digest: u64,
     /// What the engine needs to finish the record in progress.
@@ -126,6 +128,7 @@ impl Partition {
             is_estranged: false,
             is_rebuilt: false,
             must_open: false,
+            continuity_before: Continuity::default(),
             digest: 0,
             blocked: None,
             queue: VecDeque::new(),

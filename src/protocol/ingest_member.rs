@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::ingest_source::{Messages, Phase, Resumed, Source, SourceFound, SourceTransaction};
-use super::{Coordination, CoordinationRecord, IngestMetadata, SourceName};
+use super::{Coordination, CoordinationRecord, SourceName};
 use crate::ingest::{IngestCounts, IngestSettings};
 use crate::model::{EventBatch, EventTime, SourceState};
 
@@ -67,6 +67,11 @@ pub enum IngestAction {
 pub enum IngestNote {
     /// Messages were deleted before they were read.
     Lost {
+        source: SourceName,
+        messages: u64,
+    },
+    /// Messages that were counted are no more at the end of the source.
+    CutOff {
         source: SourceName,
         messages: u64,
     },
@@ -171,7 +176,13 @@ impl IngestMember {
         if source.generation != generation || source.phase != Phase::Finding {
             return Vec::new();
         }
-        let resumed = resume(found, starts_at_end);
+        let resumed = Resumed::new(found, starts_at_end);
+        if resumed.cut_off > 0 {
+            self.notes.push(IngestNote::CutOff {
+                source: name.clone(),
+                messages: resumed.cut_off,
+            });
+        }
         if resumed.lost > 0 {
             self.notes.push(IngestNote::Lost {
                 source: name.clone(),
@@ -470,28 +481,5 @@ fn is_ahead(source: &Source, limit: Limit) -> bool {
         (None, _) | (_, Limit::None) => false,
         (Some(_), Limit::Unknown) => true,
         (Some(highest), Limit::At(limit)) => highest.seconds() > limit,
-    }
-}
-
-/// Where to read on, given what the brokers know.
-fn resume(found: &SourceFound, starts_at_end: bool) -> Resumed {
-    let (start, end) = found.ends;
-    let Some((committed, text)) = &found.committed else {
-        let from = if starts_at_end { end } else { start };
-        return Resumed {
-            read_from: from,
-            committed: from,
-            metadata: None,
-            lost: 0,
-        };
-    };
-    let metadata = IngestMetadata::parse(text);
-    let position = (*committed).max(start);
-    let dedup_from = metadata.map_or(position, |metadata| metadata.dedup_from);
-    Resumed {
-        read_from: dedup_from.clamp(start, position),
-        committed: position,
-        metadata,
-        lost: position - committed,
     }
 }

@@ -90,6 +90,35 @@ pub(super) struct Resumed {
     pub metadata: Option<IngestMetadata>,
     /// Messages that were committed over, or never read, and are kept no longer.
     pub lost: u64,
+    /// Messages that were counted, and that the source ends before.
+    pub cut_off: u64,
+}
+
+impl Resumed {
+    /// Where to read on, given what the brokers know.
+    pub fn new(found: &SourceFound, starts_at_end: bool) -> Self {
+        let (start, end) = found.ends;
+        let Some((committed, text)) = &found.committed else {
+            let from = if starts_at_end { end } else { start };
+            return Resumed {
+                read_from: from,
+                committed: from,
+                metadata: None,
+                lost: 0,
+                cut_off: 0,
+            };
+        };
+        let metadata = IngestMetadata::parse(text);
+        let position = (*committed).max(start).min(end.max(start));
+        let dedup_from = metadata.map_or(position, |metadata| metadata.dedup_from);
+        Resumed {
+            read_from: dedup_from.clamp(start, position),
+            committed: position,
+            metadata,
+            lost: position.saturating_sub(*committed),
+            cut_off: committed.saturating_sub(position),
+        }
+    }
 }
 
 /// What a transaction holds of one source.
@@ -226,7 +255,8 @@ impl Source {
         }
     }
 
-    /// Counts the events of a message that do not lie after `believed`; the others are rejected.
+    /// Counts the events of a message that do not lie after `believed`; the others are rejected,
+    /// with one dead letter, which is the whole message.
     fn take_suspect(
         &mut self,
         batch: &Messages,
@@ -234,27 +264,31 @@ impl Source {
         range: Range<usize>,
         believed: EventTime,
     ) {
+        let mut futures = 0;
+        let mut latest = believed;
         for index in range {
             let time = batch.events.get(index).time();
             if time <= believed {
                 self.take_events(&batch.events, index..index + 1);
                 continue;
             }
-            self.futures += 1;
-            let mut suspects = batch.suspects.iter();
-            let record = suspects.find(|(other, _)| *other == offset);
-            self.dead_letters.push(DeadLetter {
-                topic: self.name.topic.clone(),
-                partition: self.name.partition,
-                offset,
-                reason: REJECT_FUTURE,
-                detail: format!(
-                    "event time {time} lies further after the message's timestamp than \
-                     counting.future_max"
-                ),
-                record: record.map(|(_, bytes)| bytes.clone()).unwrap_or_default(),
-            });
+            futures += 1;
+            latest = latest.max(time);
         }
+        self.futures += futures;
+        let mut suspects = batch.suspects.iter();
+        let record = suspects.find(|(other, _)| *other == offset);
+        self.dead_letters.push(DeadLetter {
+            topic: self.name.topic.clone(),
+            partition: self.name.partition,
+            offset,
+            reason: REJECT_FUTURE,
+            detail: format!(
+                "{futures} events, up to event time {latest}, lie further after the message's \
+                 timestamp than counting.future_max"
+            ),
+            record: record.map(|(_, bytes)| bytes.clone()).unwrap_or_default(),
+        });
     }
 
     /// Everything up to the end of the source was taken in, or not.

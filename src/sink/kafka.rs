@@ -346,6 +346,8 @@ fn base_config(properties: &BTreeMap<String, String>) -> ClientConfig {
         config.set(name, value);
     }
     config.set("enable.idempotence", "true");
+    // A topic that was deleted must not come back with as many partitions as brokers like.
+    config.set("allow.auto.create.topics", "false");
     config.set("acks", "all");
     config
 }

@@ -17,6 +17,10 @@ use crate::telemetry::metrics::{CheckpointFailure, CheckpointMetrics};
 const WAITING_MAX: usize = 64;
 /// Threads that read checkpoints.
 const LOADERS: usize = 2;
+/// Time that the last checkpoints may take.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reads of a checkpoint, in a store that answers, after which it counts as no good.
+const READS_MAX: u32 = 20;
 /// Pause before a store that is away is asked again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -38,7 +42,7 @@ pub struct Checkpointing {
     loaded: Receiver<Loading>,
     loading: usize,
     written: Receiver<Written>,
-    /// When each partition was saved last, by this process.
+    /// When each partition that this process has was saved last, or given to it.
     saved: BTreeMap<u32, Instant>,
     last_bytes: Option<usize>,
 }
@@ -116,6 +120,15 @@ impl Checkpointing {
         }
     }
 
+    /// A partition was given to this process: until it is saved its checkpoint is as old as that.
+    pub fn given(&mut self, partition: u32) {
+        self.saved.insert(partition, Instant::now());
+    }
+
+    pub fn taken_away(&mut self, partition: u32) {
+        self.saved.remove(&partition);
+    }
+
     /// Time since the last checkpoint of the partition, of those given, that was saved longest ago.
     pub fn oldest_age(&self, partitions: &BTreeSet<u32>) -> Option<Duration> {
         let saved = partitions.iter().filter_map(|one| self.saved.get(one));
@@ -127,7 +140,9 @@ impl Checkpointing {
         for Written { partition, result } in self.written.try_iter() {
             match result {
                 Some((bytes, took)) => {
-                    self.saved.insert(partition, Instant::now());
+                    if let Some(saved) = self.saved.get_mut(&partition) {
+                        *saved = Instant::now();
+                    }
                     self.last_bytes = Some(bytes);
                     metrics.duration.record((), took);
                 }
@@ -139,12 +154,17 @@ impl Checkpointing {
         }
     }
 
-    /// Waits until all are written.
+    /// Waits until all are written, but not for a store that is away: a checkpoint saves time only.
     pub fn finish(&mut self) {
         if let Some((queue, thread)) = self.writer.take() {
             drop(queue);
-            // A panic there was told where it happened.
-            let _ = thread.join();
+            let deadline = Instant::now() + FINISH_TIMEOUT;
+            while !thread.is_finished() && Instant::now() < deadline {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            if !thread.is_finished() {
+                tracing::warn!("checkpoints were left out at the end: the store is slow or away");
+            }
         }
     }
 }
@@ -192,8 +212,13 @@ fn load_all(
 ) {
     let mut complaints = Complaints::default();
     while let Ok((partition, generation, name)) = orders.recv() {
+        let mut reads = 0;
         let saved = loop {
+            reads += 1;
             match store.read(partition, name.offset, name.digest) {
+                Err(error) if reads >= READS_MAX && store.list(partition).is_ok() => {
+                    break Err(error);
+                }
                 // That the store is away says nothing of the checkpoint.
                 Err(error) if error.is_passing() => {
                     complaints.warn(&format!(

@@ -90,7 +90,7 @@ impl Coordinator<'_> {
         self.lead()
     }
 
-    /// Says by name which topics that this instance writes to are gone.
+    /// Says by name which topics that instances write to are gone.
     fn look_for_topics(&mut self) {
         let now_ms = self.shared.clock.now_ms();
         if now_ms < self.next_look_ms {
@@ -100,6 +100,7 @@ impl Coordinator<'_> {
         let kafka = &self.shared.settings.service.kafka;
         let topics = [
             &kafka.rates_topic,
+            &kafka.coordination_topic,
             &kafka.output_topic,
             &kafka.dead_letter_topic,
         ];

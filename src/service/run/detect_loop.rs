@@ -132,6 +132,7 @@ fn parse_settings(canonical: &str) -> Option<DetectSettings> {
 impl DetectLoop<'_> {
     fn turn(&mut self, coordination: &Receiver<CoordinationRecord>) -> Result<(), RunError> {
         let polled = self.poll()?;
+        self.rebalance()?;
         // What ends the waiting of an engine comes here and not with a message.
         if polled == 0
             && self.member.is_blocked()
@@ -142,7 +143,9 @@ impl DetectLoop<'_> {
         for record in coordination.try_iter() {
             self.coordinate(&record)?;
         }
-        self.rebalance()?;
+        if let Some(reason) = self.teller.take_failed() {
+            self.lose_teller(&reason)?;
+        }
         self.find()?;
         for Loading {
             partition,
@@ -211,6 +214,9 @@ impl DetectLoop<'_> {
                     self.owned.extend(&partitions);
                     self.given
                         .extend(partitions.iter().map(|one| (*one, began)));
+                    for partition in &partitions {
+                        self.checkpoints.given(*partition);
+                    }
                     let actions = self.member.assigned(&partitions);
                     self.perform(actions)?;
                 }
@@ -222,12 +228,17 @@ impl DetectLoop<'_> {
                         self.owned.remove(partition);
                         self.given.remove(partition);
                         self.failed.remove(partition);
+                        self.checkpoints.taken_away(*partition);
                         kafka.forget_partition(&self.topic, *partition as i32);
                         kafka.watermarks.forget_detect(*partition as i32);
                     }
                     self.to_find
                         .retain(|(partition, _)| !partitions.contains(partition));
                     self.member.revoked(&partitions);
+                    for partition in &partitions {
+                        let stopped = self.consumer.stop(&self.place(*partition));
+                        stopped.map_err(|error| self.failure("cannot stop", *partition, &error))?;
+                    }
                 }
             }
             let watch = &self.shared.watch;
@@ -372,6 +383,7 @@ impl DetectLoop<'_> {
     fn begin_again(&mut self) -> Result<(), RunError> {
         let partitions: Vec<u32> = self.owned.iter().copied().collect();
         self.to_find.clear();
+        self.failed.clear();
         self.member.revoked(&partitions);
         for partition in &partitions {
             let stopped = self.consumer.stop(&self.place(*partition));
@@ -438,6 +450,7 @@ impl DetectLoop<'_> {
     /// Commits what was decided and saves all state.
     fn drain(&mut self) -> Result<(), RunError> {
         if self.producer.is_ready(self.shared)
+            && !self.producer.take_lost()
             && let Some(transaction) = self.member.prepare()
         {
             let actions = self.commit(&transaction)?;

@@ -38,8 +38,6 @@ pub(super) struct IngestLoop<'scope, 'a> {
     pub(super) member: IngestMember,
     readers: Readers<'scope, 'a>,
     prober: Prober,
-    /// Messages polled and not handed on.
-    batches: BTreeMap<SourceName, RawMessages<'a>>,
     /// Timestamp of the message read last, by source, in milliseconds since 1970.
     pub(super) last_times: BTreeMap<SourceName, i64>,
     /// Batches of each source that are being read.
@@ -89,7 +87,6 @@ pub fn run(
             member: IngestMember::new(setup(shared)),
             readers,
             prober,
-            batches: BTreeMap::new(),
             last_times: BTreeMap::new(),
             outstanding: BTreeMap::new(),
             owned: BTreeSet::new(),
@@ -161,10 +158,11 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
         let is_idle = self.readers.outstanding() == 0;
         let mut timeout = if is_idle { WAIT } else { Duration::ZERO };
         let (mut polled, mut failure) = (0, None);
+        let mut batches = BTreeMap::new();
         for _ in 0..POLLS_MAX {
             match self.consumer.poll(timeout) {
                 Polled::Message(message) => {
-                    let full = add(&mut self.batches, &self.member, message);
+                    let full = add(&mut batches, &self.member, message);
                     timeout = Duration::ZERO;
                     polled += 1;
                     if let Some(batch) = full {
@@ -184,7 +182,7 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
         }
         let consumed = &self.shared.watch.metrics.kafka.messages_consumed;
         consumed.add(Stage::Ingest, polled);
-        while let Some((_, batch)) = self.batches.pop_first() {
+        while let Some((_, batch)) = batches.pop_first() {
             self.hand_on(batch);
         }
         if let Some(error) = failure {
@@ -241,11 +239,12 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
                     tracing::info!(sources = names.len(), "sources taken away");
                     for name in &names {
                         self.owned.remove(name);
-                        self.batches.remove(name);
                     }
                     self.to_find.retain(|(name, _)| !names.contains(name));
                     self.member.revoked(&names);
                     for name in &names {
+                        let stopped = self.consumer.stop(&place_of(name));
+                        stopped.map_err(|error| self.failure("cannot stop", name, &error))?;
                         let kafka = &self.shared.watch.metrics.kafka;
                         kafka.forget_partition(&name.topic, name.partition as i32);
                     }
@@ -338,8 +337,7 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
             let is_read = self
                 .outstanding
                 .get(&answer.source)
-                .is_none_or(|count| *count == 0)
-                && !self.batches.contains_key(&answer.source);
+                .is_none_or(|count| *count == 0);
             let Some(end) = answer.end else {
                 self.member.unproven(&answer.source, answer.generation);
                 continue;
@@ -388,7 +386,6 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
     /// Finds everything owned anew, as if it had just been given.
     fn begin_again(&mut self) -> Result<(), RunError> {
         let names: Vec<SourceName> = self.owned.iter().cloned().collect();
-        self.batches.clear();
         self.to_find.clear();
         self.member.revoked(&names);
         for name in &names {
@@ -466,7 +463,8 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
     /// Takes in what was read and commits it; what was only polled is the next owner's.
     fn drain(&mut self) -> Result<(), RunError> {
         self.take_read(Duration::from_millis(200))?;
-        if self.producer.is_ready(self.shared) && self.member.prepare() {
+        let is_ready = self.producer.is_ready(self.shared) && !self.producer.take_lost();
+        if is_ready && self.member.prepare() {
             self.commit()?;
         }
         Ok(())

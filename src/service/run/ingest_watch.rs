@@ -70,6 +70,12 @@ impl IngestLoop<'_, '_> {
                     messages,
                     "messages were deleted before they were read"
                 ),
+                IngestNote::CutOff { source, messages } => tracing::warn!(
+                    topic = source.topic,
+                    partition = source.partition,
+                    messages,
+                    "messages that were counted are gone from the end; reading on from there"
+                ),
                 IngestNote::Warming { source, messages } => tracing::info!(
                     topic = source.topic,
                     partition = source.partition,

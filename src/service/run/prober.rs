@@ -48,6 +48,7 @@ impl Prober {
         for (name, value) in properties {
             config.set(name, value);
         }
+        config.set("allow.auto.create.topics", "false");
         // Whoever only asks needs no group, which a consumer would have to name.
         let client: BaseProducer = config.create()?;
         let (questions, asked) = channel::<Question>();
@@ -86,6 +87,8 @@ impl Prober {
 }
 
 fn ask(client: &BaseProducer, question: Question) -> Vec<Answer> {
+    // Takes in what the client says beside answers.
+    client.poll(Duration::ZERO);
     let mut is_lost = false;
     let mut answers = Vec::new();
     for (source, generation) in question.sources {

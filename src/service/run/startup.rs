@@ -162,6 +162,7 @@ impl<'a> Asker<'a> {
             config.set(name, value);
         }
         config.set("group.id", format!("{group}-ingest"));
+        config.set("isolation.level", "read_uncommitted");
         let client = config.create_with_context(last.clone());
         Ok(Asker {
             client: client.map_err(|error| property_error(&error))?,
