@@ -46,7 +46,7 @@ const BROKERS: i32 = 3;
 /// More than anything here takes that ends at all.
 const DEADLINE: Duration = Duration::from_secs(15);
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-const SESSION: Duration = Duration::from_secs(2);
+const SESSION: Duration = Duration::from_secs(6);
 
 /// How a transaction may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
