@@ -106,8 +106,16 @@ fn check_together(asker: &Asker<'_>, kafka: &KafkaSettings) -> Result<(), RunErr
             })
         });
         // A topic that was just made has no leader yet, or another instance opens it now.
-        if result.is_ok() || began.elapsed() >= OPENING_TIMEOUT {
-            return result;
+        let is_last = began.elapsed() >= OPENING_TIMEOUT;
+        match result {
+            Ok(()) => return Ok(()),
+            Err(RunError::Kafka(reason)) if is_last => {
+                // Partitions without a leader for a while are no reason not to start.
+                tracing::warn!("the rates log could not be checked: {reason}");
+                return Ok(());
+            }
+            Err(error) if is_last => return Err(error),
+            Err(_) => {}
         }
         std::thread::park_timeout(Duration::from_millis(200));
     }
