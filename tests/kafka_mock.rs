@@ -7,6 +7,7 @@
 #![cfg(feature = "kafka")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use insightd::sink::kafka::{OutgoingRecord, TransactionEnd, TransactionProducer};
@@ -101,11 +102,11 @@ impl Brokers {
     }
 
     /// Who a member is that has not joined: the mock asks no more.
-    fn stranger(&self) -> ConsumerGroupMetadata {
+    fn stranger(&self) -> Arc<ConsumerGroupMetadata> {
         let mut config = ClientConfig::new();
         config.extend(self.properties.clone());
         let consumer: BaseConsumer = config.set("group.id", GROUP).create().expect("a consumer");
-        consumer.group_metadata().expect("the name of its group")
+        Arc::new(consumer.group_metadata().expect("the name of its group"))
     }
 }
 
@@ -114,7 +115,7 @@ fn place() -> Place {
 }
 
 /// Writes one record and one position.
-fn write(producer: &TransactionProducer, value: &str, group: &ConsumerGroupMetadata) -> End {
+fn write(producer: &TransactionProducer, value: &str, group: &Arc<ConsumerGroupMetadata>) -> End {
     let record = OutgoingRecord {
         topic: TOPIC,
         partition: Some(0),

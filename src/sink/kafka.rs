@@ -4,6 +4,7 @@
 //! class: try again, give the transaction up, or give the producer up.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time that the end of a transaction may take. librdkafka leaves open what a call that ran out of
 /// time did; then the producer is given up, its name taken anew, and the brokers are asked.
 const END_TIMEOUT: Duration = Duration::from_secs(8);
+/// Time after which a client that does not answer is given up, whatever the time-out it was given.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long a broker waits for the end of a transaction.
 const TIMEOUT_PROPERTY: &str = "transaction.timeout.ms";
 /// Times that a call is repeated which may be.
@@ -66,7 +69,7 @@ struct Deliveries {
 /// A producer of transactions. It has no thread of its own that takes in what was delivered: a
 /// commit does that, and rdkafka's thread for it never rests.
 pub struct TransactionProducer {
-    producer: BaseProducer<Deliveries>,
+    producer: Arc<BaseProducer<Deliveries>>,
     failed: Arc<Mutex<Option<String>>>,
 }
 
@@ -118,6 +121,7 @@ impl TransactionProducer {
         let failed = Arc::clone(&context.failed);
         let producer: BaseProducer<Deliveries> = config.create_with_context(context)?;
         producer.init_transactions(ASK_TIMEOUT)?;
+        let producer = Arc::new(producer);
         Ok(TransactionProducer { producer, failed })
     }
 
@@ -126,17 +130,20 @@ impl TransactionProducer {
         &self,
         records: &[OutgoingRecord<'_>],
         positions: &[CommittedPosition<'_>],
-        group: Option<&ConsumerGroupMetadata>,
+        group: Option<&Arc<ConsumerGroupMetadata>>,
     ) -> TransactionEnd {
         *lock(&self.failed) = None;
         if let Err(error) = self.producer.begin_transaction() {
             return lost(&error);
         }
-        let result = self.fill(records, positions, group);
-        let result =
-            result.and_then(|()| retried(|| self.producer.commit_transaction(END_TIMEOUT)));
-        let Err(error) = result else {
-            return TransactionEnd::Committed;
+        let result = match self.fill(records, positions, group) {
+            Some(Ok(())) => self.ask(|producer| producer.commit_transaction(END_TIMEOUT)),
+            other => other,
+        };
+        let error = match result {
+            None => return unanswered(),
+            Some(Ok(())) => return TransactionEnd::Committed,
+            Some(Err(error)) => error,
         };
         if is_fatal(&error) {
             return lost(&error);
@@ -153,8 +160,10 @@ impl TransactionProducer {
         if self.producer.in_flight_count() > 0 {
             return lost(&error);
         }
-        if let Err(error) = retried(|| self.producer.abort_transaction(END_TIMEOUT)) {
-            return lost(&error);
+        match self.ask(|producer| producer.abort_transaction(END_TIMEOUT)) {
+            None => return unanswered(),
+            Some(Err(error)) => return lost(&error),
+            Some(Ok(())) => {}
         }
         TransactionEnd::Aborted {
             reason,
@@ -162,29 +171,61 @@ impl TransactionProducer {
         }
     }
 
+    /// Puts records and positions into the transaction; `None` if the client does not answer.
     fn fill(
         &self,
         records: &[OutgoingRecord<'_>],
         positions: &[CommittedPosition<'_>],
-        group: Option<&ConsumerGroupMetadata>,
-    ) -> KafkaResult<()> {
-        for record in records {
-            send(&self.producer, record)?;
-        }
+        group: Option<&Arc<ConsumerGroupMetadata>>,
+    ) -> Option<KafkaResult<()>> {
+        let sent = records
+            .iter()
+            .try_for_each(|record| send(&self.producer, record));
         self.producer.poll(Duration::ZERO);
-        let (Some(group), [_, ..]) = (group, positions) else {
-            return Ok(());
+        let (Ok(()), Some(group), [_, ..]) = (&sent, group, positions) else {
+            return Some(sent);
         };
-        let mut list = TopicPartitionList::new();
-        for (topic, partition, offset, metadata) in positions {
-            let mut one = list.add_partition(topic, *partition as i32);
-            one.set_offset(Offset::Offset(*offset as i64))?;
-            one.set_metadata(metadata);
-        }
-        retried(|| {
-            self.producer
-                .send_offsets_to_transaction(&list, group, ASK_TIMEOUT)
-        })
+        let list = match list_of(positions) {
+            Ok(list) => list,
+            Err(error) => return Some(Err(error)),
+        };
+        let group = Arc::clone(group);
+        self.ask(move |producer| producer.send_offsets_to_transaction(&list, &group, END_TIMEOUT))
+    }
+
+    /// Calls the client, and calls it again where that may be done. `None` if it does not answer:
+    /// librdkafka 2.12 now and then waits for ever for a coordinator that moves, whatever the
+    /// time-out. The thread that waits keeps the client; another takes its name.
+    fn ask(
+        &self,
+        call: impl Fn(&BaseProducer<Deliveries>) -> KafkaResult<()> + Send + 'static,
+    ) -> Option<KafkaResult<()>> {
+        let producer = Arc::clone(&self.producer);
+        let (answer, answered) = channel();
+        let thread = std::thread::Builder::new().name("transaction".to_string());
+        let asking = thread.spawn(move || {
+            // Nobody may wait any more.
+            let _ = answer.send(retried(|| call(&producer)));
+        });
+        asking.ok()?;
+        answered.recv_timeout(ANSWER_TIMEOUT).ok()
+    }
+}
+
+fn list_of(positions: &[CommittedPosition<'_>]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition, offset, metadata) in positions {
+        let mut one = list.add_partition(topic, *partition as i32);
+        one.set_offset(Offset::Offset(*offset as i64))?;
+        one.set_metadata(metadata);
+    }
+    Ok(list)
+}
+
+fn unanswered() -> TransactionEnd {
+    TransactionEnd::Lost {
+        reason: format!("the client did not answer for {ANSWER_TIMEOUT:?}"),
+        is_replaced: false,
     }
 }
 

@@ -449,8 +449,7 @@ impl DetectLoop<'_> {
 
     /// Commits what was decided and saves all state.
     fn drain(&mut self) -> Result<(), RunError> {
-        if self.producer.is_ready(self.shared)
-            && !self.producer.take_lost()
+        if self.producer.can_end()
             && let Some(transaction) = self.member.prepare()
         {
             let actions = self.commit(&transaction)?;

@@ -463,8 +463,7 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
     /// Takes in what was read and commits it; what was only polled is the next owner's.
     fn drain(&mut self) -> Result<(), RunError> {
         self.take_read(Duration::from_millis(200))?;
-        let is_ready = self.producer.is_ready(self.shared) && !self.producer.take_lost();
-        if is_ready && self.member.prepare() {
+        if self.producer.can_end() && self.member.prepare() {
             self.commit()?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! long, or when another one took its name. The first two go by; the third must not, or both would
 //! take the name from each other for ever.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -101,6 +102,12 @@ impl Producer {
         self.producer.is_some()
     }
 
+    /// Whether a producer is there and none was lost: what is left may be committed at the end. No
+    /// other is begun for that, which may take longer than whoever stops the service waits.
+    pub fn can_end(&self) -> bool {
+        self.producer.is_some() && !self.was_lost
+    }
+
     /// Whether a producer was lost since the last call, so that nobody knows what is committed.
     pub fn take_lost(&mut self) -> bool {
         std::mem::take(&mut self.was_lost)
@@ -119,7 +126,7 @@ impl Producer {
         &mut self,
         records: &[OutgoingRecord<'_>],
         positions: &[CommittedPosition<'_>],
-        group: Option<&ConsumerGroupMetadata>,
+        group: Option<&Arc<ConsumerGroupMetadata>>,
     ) -> Result<TransactionEnd, RunError> {
         let Some(producer) = &self.producer else {
             return Ok(TransactionEnd::Aborted {
