@@ -20,8 +20,9 @@ use crate::rateslog::kafka::{InternalTopic, create_topic};
 
 /// Time in which a broker has to answer.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time after which a login that brokers refuse is not tried again.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time of one question, and how often it is asked. A login that is refused is not tried again.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+const ASKED_MAX: u32 = 5;
 
 /// Time in which another instance opens new logs.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -182,9 +183,10 @@ impl<'a> Asker<'a> {
     }
 
     fn ask(&self, topic: Option<&str>) -> Result<Metadata, RunError> {
-        let began = Instant::now();
+        let mut asked = 0;
         loop {
-            let error = match self.client.fetch_metadata(topic, LOGIN_TIMEOUT) {
+            asked += 1;
+            let error = match self.client.fetch_metadata(topic, ASK_TIMEOUT) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
@@ -192,7 +194,7 @@ impl<'a> Asker<'a> {
             self.client.poll(Duration::from_millis(10));
             let last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
             let is_shut_out = last.as_ref().is_some_and(|(_, is_shut_out)| *is_shut_out);
-            if is_shut_out || began.elapsed() >= BROKER_TIMEOUT {
+            if is_shut_out || asked == ASKED_MAX {
                 let reason = last.as_ref().map(|(reason, _)| reason.as_str());
                 let doing = format!("no answer from {}", self.brokers);
                 return Err(RunError::Kafka(explain(&doing, &error, reason)));
@@ -311,7 +313,18 @@ fn check_partitions(
 }
 
 fn make(properties: &BTreeMap<String, String>, topic: &InternalTopic<'_>) -> Result<u32, RunError> {
-    match create_topic(properties, topic) {
+    let mut tried = 0;
+    let made = loop {
+        tried += 1;
+        match create_topic(properties, topic) {
+            // A broker that goes while it is asked; another may make the topic.
+            Err(error) if tried < ASKED_MAX && is_passing(&error) => {
+                std::thread::park_timeout(Duration::from_secs(1));
+            }
+            other => break other,
+        }
+    };
+    match made {
         Ok(is_new) => {
             if is_new {
                 tracing::info!(
@@ -327,6 +340,18 @@ fn make(properties: &BTreeMap<String, String>, topic: &InternalTopic<'_>) -> Res
             Err(RunError::Kafka(explain(&doing, &error, None)))
         }
     }
+}
+
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::NotController
+        )
+    )
 }
 
 fn internal_topics(kafka: &KafkaSettings) -> [InternalTopic<'_>; 4] {
