@@ -1044,7 +1044,9 @@ def pages_under_load(one):
         pages.append(one.page("/metrics")[1])
         time.sleep(SCRAPE_SECONDS)
     fact("live traffic: caught up", one.is_up_to_date(), one.log_tail(), one.watermark())
-    comes(lambda: one.value("insightd_checkpoint_age_seconds") is not None)
+    # These need statistics of the client, and a first checkpoint.
+    late = ("insightd_kafka_consumer_lag_seconds", "insightd_checkpoint_bytes")
+    comes(lambda: all(one.samples(name) for name in late))
     return [page for page in pages if page] + [one.page("/metrics")[1]]
 
 

@@ -46,6 +46,8 @@ pub struct Producer {
     was_lost: bool,
     /// Commits in a row that the group refused.
     refused: u32,
+    /// The last transaction was committed, or there was none.
+    gets_through: bool,
 }
 
 impl Producer {
@@ -61,6 +63,7 @@ impl Producer {
             last_stall: None,
             was_lost: false,
             refused: 0,
+            gets_through: true,
         }
     }
 
@@ -102,10 +105,11 @@ impl Producer {
         self.producer.is_some()
     }
 
-    /// Whether a producer is there and none was lost: what is left may be committed at the end. No
-    /// other is begun for that, which may take longer than whoever stops the service waits.
+    /// Whether what is left may be committed at the end. Not without a producer, or after a
+    /// transaction that did not get through: that may take longer than whoever stops the service
+    /// waits.
     pub fn can_end(&self) -> bool {
-        self.producer.is_some() && !self.was_lost
+        self.producer.is_some() && !self.was_lost && self.gets_through
     }
 
     /// Whether a producer was lost since the last call, so that nobody knows what is committed.
@@ -135,6 +139,7 @@ impl Producer {
             });
         };
         let end = producer.write(records, positions, group);
+        self.gets_through = end == TransactionEnd::Committed;
         if let TransactionEnd::Lost {
             reason,
             is_replaced,
