@@ -141,7 +141,7 @@ impl Chaos {
                     .filter(|one| living.contains(one));
                 if owner.is_none() || random.happens(20) {
                     let owner = living[random.below(living.len() as u64) as usize];
-                    group.owners.insert(partition, owner);
+                    group.give(partition, owner);
                 }
             }
         }

@@ -18,7 +18,26 @@ pub struct Group {
     pub generation: u64,
     /// Owner of each partition.
     pub owners: BTreeMap<u32, u32>,
+    /// Generation from which on it has owned the partition.
+    since: BTreeMap<u32, u64>,
     pub committed: BTreeMap<u32, (u64, String)>,
+}
+
+impl Group {
+    /// Gives a partition to a member, in the generation that begins.
+    pub fn give(&mut self, partition: u32, member: u32) {
+        if self.owners.insert(partition, member) != Some(member) {
+            self.since.insert(partition, self.generation);
+        }
+    }
+
+    /// Whether a member that owned the partition in `generation` has owned it ever since. Who has
+    /// missed that another had it is thrown out, and told that it lost all.
+    pub fn is_kept_since(&self, partition: u32, generation: u64) -> bool {
+        self.since
+            .get(&partition)
+            .is_some_and(|since| *since <= generation)
+    }
 }
 
 /// A log whose offsets have holes where transactions ended.

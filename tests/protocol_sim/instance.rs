@@ -201,21 +201,18 @@ impl Instance {
             if group.generation == self.generations[index] {
                 continue;
             }
-            self.generations[index] = group.generation;
+            let known = std::mem::replace(&mut self.generations[index], group.generation);
             let owners = group.owners.iter();
             let now: Vec<u32> = owners
                 .filter(|(_, owner)| **owner == self.id)
                 .map(|(one, _)| *one)
                 .collect();
             let before = std::mem::replace(&mut self.owned[index], now.clone());
-            let lost: Vec<u32> = before
-                .iter()
-                .filter(|one| !now.contains(one))
-                .copied()
-                .collect();
+            let kept = |one: &u32| now.contains(one) && group.is_kept_since(*one, known);
+            let (kept, lost): (Vec<u32>, Vec<u32>) = before.iter().partition(|one| kept(one));
             let won: Vec<u32> = now
                 .iter()
-                .filter(|one| !before.contains(one))
+                .filter(|one| !kept.contains(one))
                 .copied()
                 .collect();
             for partition in &lost {

@@ -95,7 +95,9 @@ impl Live {
             let owner = self.members[stage].id;
             let group = self.broker.group(name);
             group.generation += 1;
-            group.owners = (0..sizes[stage]).map(|one| (one, owner)).collect();
+            for partition in 0..sizes[stage] {
+                group.give(partition, owner);
+            }
         }
     }
 
