@@ -18,7 +18,6 @@ import pathlib
 import random
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/judges"))
@@ -59,14 +58,13 @@ PHASES = {
 }
 
 
-class Stream(threading.Thread):
+class Stream(service.Background):
     """Events as they happen, beginning so many minutes ago."""
 
     def __init__(self, cluster, minutes):
-        super().__init__(daemon=True)
+        super().__init__()
         self._next = int(time.time()) - 60 * minutes
         self._number = 0
-        self._is_ended = threading.Event()
         self._out = subprocess.Popen(
             ["kcat", "-P", "-b", cluster.bootstrap, "-t", TOPIC, "-z", "lz4", "-X",
              "linger.ms=5"], stdin=subprocess.PIPE)
@@ -75,13 +73,8 @@ class Stream(threading.Thread):
             self._next += 1
         self._out.stdin.flush()
 
-    def __enter__(self):
-        self.start()
-        return self
-
     def __exit__(self, *_):
-        self._is_ended.set()
-        self.join()
+        super().__exit__()
         self._out.stdin.close()
         self._out.wait()
 

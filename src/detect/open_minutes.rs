@@ -166,6 +166,7 @@ impl OpenMinutes {
     ) -> Option<MinuteRows> {
         let rows = self.open.remove(&minute)?;
         self.entries -= rows.entries();
+        debug_assert_eq!(self.entries, self.count_entries());
         self.refuse_at = self.refuse_at.min(2 * self.entries);
         Some(self.resolve(rows, registry, values, refused))
     }

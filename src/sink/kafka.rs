@@ -201,15 +201,23 @@ impl TransactionProducer {
         call: impl Fn(&BaseProducer<Deliveries>) -> KafkaResult<()> + Send + 'static,
     ) -> Option<KafkaResult<()>> {
         let producer = Arc::clone(&self.producer);
-        let (answer, answered) = channel();
-        let thread = std::thread::Builder::new().name("transaction".to_string());
-        let asking = thread.spawn(move || {
-            // Nobody may wait any more.
-            let _ = answer.send(retried(|| call(&producer)));
-        });
-        asking.ok()?;
-        answered.recv_timeout(ANSWER_TIMEOUT).ok()
+        within(ANSWER_TIMEOUT, move || retried(|| call(&producer)))
     }
+}
+
+/// What a call gives, in a thread of its own; `None` if it has not come back after `limit`.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (answer, answered) = channel();
+    let thread = std::thread::Builder::new().name("transaction".to_string());
+    let calling = thread.spawn(move || {
+        // Nobody may wait any more.
+        let _ = answer.send(call());
+    });
+    calling.ok()?;
+    answered.recv_timeout(limit).ok()
 }
 
 fn list_of(positions: &[CommittedPosition<'_>]) -> KafkaResult<TopicPartitionList> {
@@ -395,4 +403,19 @@ fn base_config(properties: &BTreeMap<String, String>) -> ClientConfig {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `send_offsets_to_transaction` did not come back while a coordinator moved, and ingest stood
+    /// still for ever.
+    #[test]
+    fn a_call_that_does_not_come_back_is_given_up() {
+        let (_keep, never) = channel::<()>();
+        let answer = within(Duration::from_millis(10), move || never.recv());
+        assert_eq!(answer, None);
+        assert_eq!(within(ANSWER_TIMEOUT, || 7), Some(7));
+    }
 }

@@ -1,23 +1,22 @@
 //! Is the process well, and may it be given work?
 //!
-//! Live: every watched poll loop has turned within its limit and no worker has panicked; what is
-//! not live should be restarted. Ready: no cause stands against it; what is not ready waits for
-//! something, such as an assignment or a restore, and a restart would not help.
+//! Live: every watched poll loop has turned within its limit; what is not live should be restarted.
+//! Ready: no cause stands against it; what is not ready waits for something, such as an assignment
+//! or a restore, and a restart would not help. A thread that meets a bug ends the whole process.
 //!
 //! Times are milliseconds of any clock that does not go back, handed in by the caller.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 /// What every [`Health`] begins with: nobody has said yet that the service has started.
 pub const STARTING: &str = "starting";
 
-/// Poll loops, workers and causes, as they were told last.
+/// Poll loops and causes, as they were told last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     poll_loops: BTreeMap<&'static str, PollLoop>,
-    panicked_workers: BTreeSet<&'static str>,
     unready: BTreeMap<&'static str, String>,
 }
 
@@ -42,7 +41,6 @@ impl Default for Health {
         let detail = "the service has not started yet".to_owned();
         Health {
             poll_loops: BTreeMap::new(),
-            panicked_workers: BTreeSet::new(),
             unready: BTreeMap::from([(STARTING, detail)]),
         }
     }
@@ -61,11 +59,6 @@ impl Health {
         );
     }
 
-    /// The loop has ended in order and is watched no more.
-    pub fn forget_loop(&mut self, name: &'static str) {
-        self.poll_loops.remove(name);
-    }
-
     /// A watched loop has turned.
     pub fn tick(&mut self, name: &'static str, now_ms: u64) {
         let Some(poll_loop) = self.poll_loops.get_mut(name) else {
@@ -78,11 +71,6 @@ impl Health {
     pub fn loop_age_ms(&self, name: &str, now_ms: u64) -> Option<u64> {
         let poll_loop = self.poll_loops.get(name)?;
         Some(now_ms.saturating_sub(poll_loop.turned_at_ms))
-    }
-
-    /// A worker has panicked. Nothing but a restart takes that back.
-    pub fn worker_panicked(&mut self, name: &'static str) {
-        self.panicked_workers.insert(name);
     }
 
     /// States a cause for not being ready; stated again, the new detail counts.
@@ -109,12 +97,6 @@ impl Health {
                     ),
                 });
             }
-        }
-        for name in &self.panicked_workers {
-            reasons.push(HealthReason {
-                cause: "worker_panicked",
-                detail: format!("worker {name} panicked, see the log"),
-            });
         }
         ok_without(reasons)
     }
@@ -176,8 +158,8 @@ mod tests {
             "poll_loop_stuck: poll loop detect last turned 21 ms ago, limit 20 ms\n\
              poll_loop_stuck: poll loop ingest last turned 21 ms ago, limit 10 ms"
         );
-        health.forget_loop("detect");
-        health.forget_loop("ingest");
+        health.tick("detect", 21);
+        health.tick("ingest", 21);
         assert_eq!(told(health.live(21)), "ok");
     }
 
@@ -188,18 +170,6 @@ mod tests {
         health.tick("ingest", 90);
         assert_eq!(told(health.live(50)), "ok");
         assert_eq!(health.loop_age_ms("ingest", 105), Some(5));
-    }
-
-    #[test]
-    fn a_panic_is_for_ever() {
-        let mut health = Health::default();
-        health.watch_loop("detect", 10, 0);
-        health.worker_panicked("detect");
-        health.tick("detect", 5);
-        assert_eq!(
-            told(health.live(5)),
-            "worker_panicked: worker detect panicked, see the log"
-        );
     }
 
     #[test]

@@ -26,7 +26,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zlib
 
@@ -351,24 +350,15 @@ def feed_for_a_minute(deployment):
     deployment.feed()
 
 
-class Progress(threading.Thread):
+class Progress(service.Background):
     """Watches how long input partitions with something to read stand still."""
 
     def __init__(self, deployment):
-        super().__init__(daemon=True)
+        super().__init__()
         self._deployment = deployment
-        self._is_ended = threading.Event()
         self._since = {}
         # Longest stretch by partition.
         self.stretches = collections.Counter()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self._is_ended.set()
-        self.join()
 
     def run(self):
         while not self._is_ended.wait(kafka_cluster.POLL_SECONDS):

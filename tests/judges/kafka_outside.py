@@ -169,7 +169,7 @@ def send_history(cluster, topic, partitions, minutes, traffic):
                 out.send(topic, value, partition=partition)
 
 
-class Shipper(threading.Thread):
+class Shipper(service.Background):
     """Sends what happens now, as many calls as ever, of each API to the partition of its history.
 
     It first fills the time since the history. While it is held it gathers, as a shipper does that
@@ -179,7 +179,7 @@ class Shipper(threading.Thread):
     interval = 60 // ORDINARY
 
     def __init__(self, cluster, topic, partitions, since_minute):
-        super().__init__(daemon=True)
+        super().__init__()
         self._cluster = cluster
         self._topic = topic
         self._partitions = list(partitions)
@@ -187,15 +187,6 @@ class Shipper(threading.Thread):
         self._next = since_minute * 60
         self._waiting = collections.deque()
         self._is_held = threading.Event()
-        self._is_ended = threading.Event()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self._is_ended.set()
-        self.join()
 
     def hold(self):
         self._is_held.set()

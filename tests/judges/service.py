@@ -16,6 +16,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -86,6 +87,22 @@ def write_toml(settings, path):
         lines += [f"[{section}]"] if section else []
         lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in keys.items()]
     path.write_text("\n".join(lines) + "\n")
+
+
+class Background(threading.Thread):
+    """A thread that runs within a `with`; its `run` goes on until `_is_ended` is set."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self._is_ended = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_ended.set()
+        self.join()
 
 
 class Service:

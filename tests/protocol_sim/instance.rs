@@ -493,6 +493,11 @@ impl Instance {
         self.do_detect(actions, broker);
     }
 
+    /// What is under way; what is asked from now on will be so, too.
+    pub fn take_late_answers(&mut self) -> Vec<Answer> {
+        self.late_answers.replace(Vec::new()).unwrap_or_default()
+    }
+
     /// All that is under way comes, and what is asked from now on is answered at once.
     pub fn hear_all_late(&mut self, broker: &mut Broker) {
         for answer in self.late_answers.take().unwrap_or_default() {

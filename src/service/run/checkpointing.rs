@@ -39,6 +39,7 @@ pub struct Checkpointing {
     store: CheckpointStore,
     writer: Option<(SyncSender<Checkpoint>, JoinHandle<()>)>,
     orders: Vec<Sender<(u32, u64, CheckpointName)>>,
+    loaders: Vec<JoinHandle<()>>,
     loaded: Receiver<Loading>,
     loading: usize,
     written: Receiver<Written>,
@@ -63,26 +64,32 @@ impl Checkpointing {
         let thread = std::thread::Builder::new().name("checkpoints".to_string());
         let thread = thread.spawn(move || write_all(&for_writer, &ordered, keep, &done));
         let (out, loaded) = channel();
-        let mut orders = Vec::new();
+        let (mut orders, mut loaders) = (Vec::new(), Vec::new());
         for number in 0..LOADERS {
             let (order, ordered) = channel();
             let (store, out) = (store.clone(), out.clone());
             let loader = std::thread::Builder::new().name(format!("loader-{number}"));
-            loader
-                .spawn(move || load_all(&store, &ordered, &out))
-                .map_err(failed)?;
+            let loader = loader.spawn(move || load_all(&store, &ordered, &out));
+            loaders.push(loader.map_err(failed)?);
             orders.push(order);
         }
         Ok(Checkpointing {
             store,
             writer: Some((queue, thread.map_err(failed)?)),
             orders,
+            loaders,
             loaded,
             loading: 0,
             written,
             saved: BTreeMap::new(),
             last_bytes: None,
         })
+    }
+
+    /// Whether a thread has ended, which none does by itself.
+    pub fn has_failed(&self) -> bool {
+        let writer = self.writer.iter().map(|(_, thread)| thread);
+        writer.chain(&self.loaders).any(JoinHandle::is_finished)
     }
 
     pub fn list(&self, partition: u32) -> Result<Vec<(u64, u64)>, StoreError> {

@@ -131,6 +131,10 @@ fn parse_settings(canonical: &str) -> Option<DetectSettings> {
 
 impl DetectLoop<'_> {
     fn turn(&mut self, coordination: &Receiver<CoordinationRecord>) -> Result<(), RunError> {
+        if self.checkpoints.has_failed() {
+            let text = "a thread for checkpoints met a bug and stopped; please report it";
+            return Err(RunError::Failed(text.to_string()));
+        }
         let polled = self.poll()?;
         self.rebalance()?;
         // What ends the waiting of an engine comes here and not with a message.

@@ -134,8 +134,8 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
     }
 
     fn turn(&mut self) -> Result<(), RunError> {
-        if self.readers.has_failed() {
-            let text = "a thread that reads messages met a bug and stopped; please report it";
+        if self.readers.has_failed() || self.prober.has_failed() {
+            let text = "a thread of ingest met a bug and stopped; please report it";
             return Err(RunError::Failed(text.to_string()));
         }
         let polled = self.poll()?;

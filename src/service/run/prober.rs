@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -37,6 +38,7 @@ pub struct Answer {
 
 /// The thread.
 pub struct Prober {
+    thread: JoinHandle<()>,
     questions: Sender<Question>,
     answers: Receiver<Vec<Answer>>,
     is_asking: bool,
@@ -53,7 +55,7 @@ impl Prober {
         let client: BaseProducer = config.create()?;
         let (questions, asked) = channel::<Question>();
         let (answer, answers) = channel();
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             while let Ok(question) = asked.recv() {
                 if answer.send(ask(&client, question)).is_err() {
                     return;
@@ -61,10 +63,16 @@ impl Prober {
             }
         });
         Ok(Prober {
+            thread,
             questions,
             answers,
             is_asking: false,
         })
+    }
+
+    /// Whether the thread has ended, which it does not by itself.
+    pub fn has_failed(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Asks, unless an earlier question is not answered yet.

@@ -17,6 +17,7 @@ use super::RunError;
 use super::clients::explain;
 use crate::config::{KafkaSettings, Role, ServiceSettings};
 use crate::rateslog::kafka::{InternalTopic, create_topic};
+use crate::source::kafka::is_unknown_topic;
 
 /// Time in which a broker has to answer.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -209,20 +210,15 @@ impl<'a> Asker<'a> {
         let Some(found) = topics.find(|found| found.name() == topic) else {
             return Ok(None);
         };
-        match found.error().map(RDKafkaErrorCode::from) {
-            None => Ok(Some(found.partitions().len() as u32)),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                Ok(None)
-            }
-            Some(code) => {
-                let error = KafkaError::MetadataFetch(code);
-                Err(RunError::Kafka(explain(
-                    &format!("topic {topic}"),
-                    &error,
-                    None,
-                )))
-            }
+        let Some(code) = found.error().map(RDKafkaErrorCode::from) else {
+            return Ok(Some(found.partitions().len() as u32));
+        };
+        let error = KafkaError::MetadataFetch(code);
+        if is_unknown_topic(&error) {
+            return Ok(None);
         }
+        let text = explain(&format!("topic {topic}"), &error, None);
+        Err(RunError::Kafka(text))
     }
 
     /// Whether the ingest group has committed an offset of a topic; not if it may not be asked.
@@ -416,5 +412,46 @@ mod tests {
         }
         assert!(check_partitions(kafka, &coordination, 2).is_err());
         assert!(check_partitions(kafka, &output, 3).is_ok(), "any number");
+    }
+
+    #[test]
+    fn topics_that_do_not_belong_together_are_told_apart() {
+        let settings = Settings::from_canonical("").unwrap();
+        let kafka = &settings.service.kafka;
+        for (opened, is_coordinated, has_counted, expected) in [
+            (0, false, false, None),
+            // A leader has announced itself and opened nothing yet.
+            (0, true, false, None),
+            (64, true, true, None),
+            (
+                0,
+                true,
+                true,
+                Some("insightd-rates is empty, though messages"),
+            ),
+            (
+                0,
+                false,
+                true,
+                Some("insightd-rates is empty, though messages"),
+            ),
+            (64, false, true, Some("insightd-coordination is empty")),
+            (
+                32,
+                true,
+                true,
+                Some("32 of 64 partitions of topic insightd-rates"),
+            ),
+        ] {
+            let told = told_apart(kafka, opened, is_coordinated, has_counted);
+            let is_right = match (&told, expected) {
+                (Some(told), Some(expected)) => told.contains(expected),
+                (told, expected) => told.is_none() && expected.is_none(),
+            };
+            assert!(
+                is_right,
+                "{opened} {is_coordinated} {has_counted}: {told:?}"
+            );
+        }
     }
 }

@@ -107,10 +107,6 @@ impl Watch {
         self.health().tick(stage.name(), now_ms);
     }
 
-    pub fn panicked(&self, name: &'static str) {
-        self.health().worker_panicked(name);
-    }
-
     /// States or takes back a cause for not being ready.
     pub fn unready(&self, cause: &'static str, detail: Option<String>) {
         let mut health = self.health();

@@ -38,7 +38,7 @@ impl EventMetrics {
         let rejected = one_label(
             registry,
             "insightd_events_rejected_total",
-            "records that could not be read; each is a dead letter",
+            "records that could not be read",
             "reason",
         )?;
         let late = one_label(
@@ -61,7 +61,7 @@ impl EventMetrics {
             dead_letters: Counters::register(
                 registry,
                 "insightd_dead_letters_total",
-                "dead letters",
+                "dead letters; dropped if their topic refuses them, or of one message too many",
             )?,
         })
     }

@@ -155,8 +155,6 @@ labels! {
         Store => "store",
         /// What was read is damaged.
         Corrupt => "corrupt",
-        /// Another instance wrote a later one.
-        Conflict => "conflict",
     }
 
     /// What a series is to the detector.

@@ -114,6 +114,11 @@ impl Live {
         old
     }
 
+    /// The process of a stage, and the broker that it talks to.
+    pub fn member(&mut self, stage: usize) -> (&mut Instance, &mut Broker) {
+        (&mut self.members[stage], &mut self.broker)
+    }
+
     /// Gives a process back what another had in the meantime.
     pub fn give_back(&mut self, stage: usize, process: Instance) -> Instance {
         let other = std::mem::replace(&mut self.members[stage], process);

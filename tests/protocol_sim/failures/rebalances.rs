@@ -18,17 +18,14 @@ fn an_offset_that_was_asked_for_before_a_rebalance_is_not_used_after_it() {
     let mut live = slow();
     let mut process = live.replace(JUDGES);
     process.hear(&mut live.broker);
-    let stale = process.late_answers.replace(Vec::new()).unwrap_or_default();
+    let stale = process.take_late_answers();
     assert_eq!(stale.len(), 2, "one for each partition");
     live.run_to(HAPPENS + 15);
     let said = live.said();
     assert!(!said.is_empty(), "the other process has said something");
 
     live.give_back(JUDGES, process);
-    let Live {
-        members, broker, ..
-    } = &mut live;
-    let process = &mut members[JUDGES];
+    let (process, broker) = live.member(JUDGES);
     process.hear(broker);
     for answer in stale {
         process.hear_answer(answer, broker);
@@ -43,26 +40,20 @@ fn an_offset_that_was_asked_for_before_a_rebalance_is_not_used_after_it() {
 #[test]
 fn a_checkpoint_that_was_asked_for_before_a_rebalance_is_not_used_after_it() {
     let mut live = slow();
-    let Live {
-        members, broker, ..
-    } = &mut live;
-    let process = &mut members[JUDGES];
-    for found in process.late_answers.replace(Vec::new()).unwrap_or_default() {
+    let (process, broker) = live.member(JUDGES);
+    for found in process.take_late_answers() {
         process.hear_answer(found, broker);
     }
-    let stale = process.late_answers.replace(Vec::new()).unwrap_or_default();
+    let stale = process.take_late_answers();
     assert_eq!(stale.len(), 2, "checkpoints under way");
     let mut process = live.replace(JUDGES);
     process.hear(&mut live.broker);
     live.run_to(HAPPENS + 15);
 
     live.give_back(JUDGES, process);
-    let Live {
-        members, broker, ..
-    } = &mut live;
-    let process = &mut members[JUDGES];
+    let (process, broker) = live.member(JUDGES);
     process.hear(broker);
-    for found in process.late_answers.replace(Vec::new()).unwrap_or_default() {
+    for found in process.take_late_answers() {
         process.hear_answer(found, broker);
     }
     for answer in stale {
