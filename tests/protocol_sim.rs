@@ -224,7 +224,8 @@ impl Chaos {
             }
             3 => instance.deliver_told(broker),
             4 if instance.id == self.leader => {
-                instance.lead(broker, world, world.sources.len() as u32);
+                let now_ms = self.now_ms;
+                instance.lead(broker, world, world.sources.len() as u32, now_ms);
             }
             _ => {
                 self.now_ms += 5;

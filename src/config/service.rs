@@ -58,6 +58,7 @@ pub struct IngestStageSettings {
     pub threads: u32,
     pub idle_probe_seconds: u64,
     pub future_max_seconds: u64,
+    pub retire_after_seconds: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +166,7 @@ impl ServiceSettings {
                 threads: ingest.threads,
                 idle_probe_seconds: ingest.idle_probe.0,
                 future_max_seconds: written.counting.future_max.0,
+                retire_after_seconds: ingest.retire_after.0,
             },
             silence: SilenceSettings {
                 delivery_delay_seconds: written.silence.delivery_delay.0,
@@ -204,6 +206,7 @@ fn check_spans(written: &WrittenSettings) -> Result<(), Problem> {
         ("ingest.ahead_max", ingest.ahead_max, 60, 366 * day),
         ("ingest.commit_interval", ingest.commit_interval, 1, 60),
         ("ingest.idle_probe", ingest.idle_probe, 1, 3600),
+        ("ingest.retire_after", ingest.retire_after, 10, 366 * day),
         (
             "silence.delivery_delay",
             silence.delivery_delay,

@@ -138,6 +138,8 @@ pub struct WrittenIngest {
     pub threads: u32,
     /// How often a source that has nothing more is asked for its end.
     pub idle_probe: Seconds,
+    /// How long after a source was last seen among the input topics time waits for it.
+    pub retire_after: Seconds,
 }
 
 /// What silence means.
@@ -338,6 +340,7 @@ impl Default for WrittenIngest {
             commit_bytes_max: 64 << 20,
             threads: 1,
             idle_probe: Seconds(5),
+            retire_after: Seconds(600),
         }
     }
 }

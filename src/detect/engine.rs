@@ -145,6 +145,10 @@ impl Engine {
                 self.state.watermarks.report(progress);
                 return self.resume(out);
             }
+            LogRecord::Retired(source) => {
+                self.retire(*source);
+                return self.resume(out);
+            }
         }
         None
     }

@@ -47,6 +47,11 @@ impl Engine {
         self.state.fleet_origin = Some(origin);
     }
 
+    /// Waits for a source no longer, from the next progress on.
+    pub fn retire(&mut self, source: u32) {
+        self.state.watermarks.retire(source);
+    }
+
     /// Takes the threshold in force in `hour`, counted since 1970; one of a past hour is ignored.
     pub fn know_threshold(&mut self, hour: u32, threshold: Threshold) {
         if let Some(since_origin) = self

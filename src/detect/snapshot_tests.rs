@@ -5,7 +5,6 @@ use super::super::fleet_hours::FleetHours;
 use super::super::registry::Registry;
 use super::super::series_state::SeriesState;
 use super::super::settings::Profile;
-use super::super::watermark::Watermarks;
 use super::super::wheel::Wheel;
 use super::super::window::Window;
 use super::*;
@@ -138,21 +137,31 @@ fn a_state_that_breaks_an_invariant_is_refused_by_its_field() {
     });
     check("fleet.shift:", |state| state.fleet.rebase(24));
     check("watermarks.sources:", |state| {
-        let mut text = Vec::new();
-        let progress = Progress {
-            source: 0,
-            position: 0,
-            watermark: EventTime::default(),
-            state: SourceState::Active,
-        };
-        state.watermarks.report(&progress);
-        text.extend(postcard::to_allocvec(&state.watermarks).expect("they are written"));
-        // Zigzag of the only source's seconds, then no regressions, nothing idle, one position and
-        // two counts: -1 is before the epoch.
-        let seconds = text.len() - 8;
+        // Zigzag of the only source's seconds, then no regressions, nothing idle, one position, two
+        // counts and nobody retired: -1 is before the epoch.
+        let mut text = reported(state);
+        let seconds = text.len() - 9;
         text[seconds] = 1;
-        state.watermarks = postcard::from_bytes::<Watermarks>(&text).expect("they are read");
+        state.watermarks = postcard::from_bytes(&text).expect("they are read");
     });
+    check("watermarks.retired:", |state| {
+        // The only source, in place of nobody.
+        let mut text = reported(state);
+        assert_eq!(text.pop(), Some(0));
+        text.extend([1, 0]);
+        state.watermarks = postcard::from_bytes(&text).expect("they are read");
+    });
+}
+
+/// Watermarks as they are written once a source has reported.
+fn reported(state: &mut State) -> Vec<u8> {
+    state.watermarks.report(&Progress {
+        source: 0,
+        position: 0,
+        watermark: EventTime::default(),
+        state: SourceState::Active,
+    });
+    postcard::to_allocvec(&state.watermarks).expect("they are written")
 }
 
 /// Over `waiting_max` the counts of a series and minute are added up, and then one row may be more

@@ -1,7 +1,8 @@
 //! How far all sources together have come: the least of what each has reported.
 //!
 //! Undefined until every registered source has reported once; a source that appears later holds
-//! it from its first report on. It never goes back. Whether all are silent at once is told too.
+//! it from its first report on, and one that is retired holds it no longer. It never goes back.
+//! Whether all are silent at once is told too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ pub struct Watermarks {
     /// By source, the position up to which counts were announced.
     positions: BTreeMap<u32, u64>,
     continuity: Continuity,
+    /// Sources that nobody waits for any more, whatever they report.
+    retired: BTreeSet<u32>,
 }
 
 /// How the batches of all sources followed each other. With exactly-once input both stay 0.
@@ -39,8 +42,19 @@ impl Watermarks {
         self.expected = self.expected.max(count);
     }
 
+    /// Waits for a source no longer.
+    pub fn retire(&mut self, source: u32) {
+        self.retired.insert(source);
+        self.sources.remove(&source);
+        self.idle.remove(&source);
+        self.positions.remove(&source);
+    }
+
     /// Takes one source's report; a watermark that goes back is counted and not followed.
     pub fn report(&mut self, progress: &Progress) {
+        if self.retired.contains(&progress.source) {
+            return;
+        }
         let seconds = progress.watermark.seconds();
         let held = self.sources.entry(progress.source).or_insert(seconds);
         if seconds < *held {
@@ -81,7 +95,9 @@ impl Watermarks {
 
     /// Event time before which counts are final; `None` until all sources have reported.
     pub fn least(&self) -> Option<EventTime> {
-        let is_complete = (0..self.expected).all(|source| self.sources.contains_key(&source));
+        let has_told =
+            |source| self.sources.contains_key(&source) || self.retired.contains(&source);
+        let is_complete = (0..self.expected).all(has_told);
         let least = self.sources.values().min().filter(|_| is_complete)?;
         EventTime::from_seconds(*least)
     }
@@ -95,6 +111,11 @@ impl Watermarks {
             sources.all(|source| self.sources.contains_key(source))
         };
         require(are_known(self.idle.iter()), "idle", "they have reported")?;
+        let are_gone = self
+            .sources
+            .keys()
+            .all(|source| !self.retired.contains(source));
+        require(are_gone, "retired", "nothing is kept of them")?;
         let are_same = self.positions.keys().eq(self.sources.keys());
         require(
             are_same,
@@ -140,6 +161,33 @@ mod tests {
         watermarks.expect(3);
         assert_eq!(watermarks.least(), None);
         assert_eq!(watermarks.regressions(), 1);
+    }
+
+    #[test]
+    fn it_waits_for_a_retired_source_no_longer() {
+        let mut watermarks = Watermarks::default();
+        let progress = |source, seconds| Progress {
+            source,
+            position: 0,
+            watermark: EventTime::from_seconds(seconds).unwrap(),
+            state: SourceState::Active,
+        };
+        let least = |watermarks: &Watermarks| watermarks.least().map(EventTime::seconds);
+        watermarks.expect(3);
+        watermarks.report(&progress(0, 600));
+        watermarks.report(&progress(1, 300));
+        watermarks.retire(2);
+        assert_eq!(least(&watermarks), Some(300), "one that never reported");
+        watermarks.retire(1);
+        assert_eq!(least(&watermarks), Some(600));
+        watermarks.report(&progress(1, 360));
+        assert_eq!(least(&watermarks), Some(600), "it is not heard any more");
+        assert_eq!(watermarks.check(), Ok(()));
+        watermarks.retire(0);
+        assert_eq!(least(&watermarks), None, "nobody says how late it is");
+        assert!(!watermarks.is_silent());
+        watermarks.report(&progress(3, 720));
+        assert_eq!(least(&watermarks), Some(720), "the same source, named anew");
     }
 
     #[test]

@@ -18,6 +18,7 @@ const KIND_SETTINGS: u8 = 1;
 const KIND_SOURCES: u8 = 2;
 const KIND_RATES: u8 = 3;
 const KIND_PROGRESS: u8 = 4;
+const KIND_RETIRED: u8 = 5;
 /// Version, kind and checksum.
 const BYTES_MIN: usize = 6;
 const CHECKSUM_BYTES: usize = 4;
@@ -63,6 +64,10 @@ pub fn encode(record: &LogRecord, out: &mut Vec<u8>) {
                 SourceState::Blocked => 2,
             });
         }
+        LogRecord::Retired(source) => {
+            out.push(KIND_RETIRED);
+            put(out, u64::from(*source));
+        }
     }
     let checksum = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(&checksum.to_le_bytes());
@@ -95,6 +100,7 @@ pub fn decode(bytes: &[u8]) -> Result<LogRecord, RecordError> {
         KIND_SOURCES => LogRecord::Sources(reader.small()?),
         KIND_RATES => LogRecord::Rates(decode_rates(&mut reader)?),
         KIND_PROGRESS => LogRecord::Progress(decode_progress(&mut reader)?),
+        KIND_RETIRED => LogRecord::Retired(reader.small()?),
         _ => return Err(RecordError::Malformed("unknown kind of record")),
     };
     match reader.rest {

@@ -86,6 +86,7 @@ fn any_record() -> impl Strategy<Value = LogRecord> {
         any::<u32>().prop_map(LogRecord::Sources),
         any_rates().prop_map(LogRecord::Rates),
         progress,
+        any::<u32>().prop_map(LogRecord::Retired),
     ]
 }
 
@@ -99,7 +100,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(
-        kind in 0u8..6,
+        kind in 0u8..7,
         body in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let _ = decode(&body);

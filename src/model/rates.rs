@@ -50,6 +50,8 @@ pub enum LogRecord {
     Sources(u32),
     Rates(Rates),
     Progress(Progress),
+    /// A source that time waits for no longer.
+    Retired(u32),
 }
 
 /// Counts per (series, minute) with attribution deltas, and the dictionary they refer to.

@@ -14,8 +14,11 @@ use crate::model::Minute;
 #[derive(Clone, Debug, Default)]
 pub struct Coordination {
     settings: Option<String>,
-    sources: Vec<SourceName>,
+    /// Sources that were ever named.
+    named: u32,
+    /// Those of them that are not retired.
     index: HashMap<SourceName, u32>,
+    retired: Vec<u32>,
     /// Sources of the first announcement, without which time does not begin.
     first_sources: Option<u32>,
     candidates: BTreeMap<u32, Candidate>,
@@ -82,6 +85,10 @@ impl Coordination {
                 let next = self.next_hour().unwrap_or(0);
                 self.reports = self.reports.split_off(&next);
             }
+            CoordinationRecord::Retired { names } => {
+                self.retired
+                    .extend(names.iter().filter_map(|name| self.index.remove(name)));
+            }
             CoordinationRecord::Leader { .. } => {}
         }
     }
@@ -91,9 +98,14 @@ impl Coordination {
         self.settings.as_deref()
     }
 
-    /// All sources that were ever named, in the order of their indices.
-    pub fn sources(&self) -> &[SourceName] {
-        &self.sources
+    /// Sources that time waits for, with their indices, in no order.
+    pub fn sources(&self) -> impl Iterator<Item = (&SourceName, u32)> {
+        self.index.iter().map(|(name, index)| (name, *index))
+    }
+
+    /// Indices of sources that were retired.
+    pub fn retired(&self) -> &[u32] {
+        &self.retired
     }
 
     pub fn index_of(&self, source: &SourceName) -> Option<u32> {
@@ -155,11 +167,11 @@ impl Coordination {
     fn add_sources(&mut self, names: &[SourceName]) {
         for name in names {
             if !self.index.contains_key(name) {
-                self.index.insert(name.clone(), self.sources.len() as u32);
-                self.sources.push(name.clone());
+                self.index.insert(name.clone(), self.named);
+                self.named += 1;
             }
         }
-        self.first_sources.get_or_insert(self.sources.len() as u32);
+        self.first_sources.get_or_insert(self.named);
     }
 
     fn add_candidate(&mut self, partition: u32, first: Option<Minute>, passed: Minute) {

@@ -49,6 +49,8 @@ pub enum CoordinationRecord {
     },
     /// A leader begins; once it reads this, it has read all that was said before.
     Leader { instance: String, token: u64 },
+    /// Sources that time waits for no longer. Named again, each is a new source.
+    Retired { names: Vec<SourceName> },
 }
 
 /// An [`HourReport`] without its empty bins.
@@ -82,6 +84,7 @@ impl CoordinationRecord {
             CoordinationRecord::Report { .. } => "report",
             CoordinationRecord::Threshold { .. } => "threshold",
             CoordinationRecord::Leader { .. } => "leader",
+            CoordinationRecord::Retired { .. } => "retired",
         }
     }
 

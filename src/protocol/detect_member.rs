@@ -214,6 +214,7 @@ impl DetectMember {
             return Vec::new();
         };
         let origin = self.coordination.origin();
+        let retired = self.coordination.retired();
         let mut actions = Vec::new();
         let mut started = Vec::new();
         for (partition, state) in &mut self.partitions {
@@ -229,6 +230,7 @@ impl DetectMember {
                 engine.set_origin(origin);
             }
             state.phase = Phase::Running;
+            state.retire(retired);
             actions.push(DetectAction::Read {
                 partition: *partition,
                 from: state.position,
@@ -276,6 +278,11 @@ impl DetectMember {
             CoordinationRecord::Settings { .. }
             | CoordinationRecord::Report { .. }
             | CoordinationRecord::Leader { .. } => {}
+            CoordinationRecord::Retired { .. } => {
+                for state in self.partitions.values_mut() {
+                    state.retire(self.coordination.retired());
+                }
+            }
         }
         actions
     }

@@ -143,6 +143,18 @@ impl Partition {
         }
     }
 
+    /// Has an engine that began after its log wait for none of these sources: that they are retired
+    /// may stand before its beginning. From its first minute on the log itself says who is.
+    pub fn retire(&mut self, sources: &[u32]) {
+        let is_rebuilt = self.is_rebuilt;
+        if let Some(engine) = self.engine.as_mut()
+            && is_rebuilt
+            && !engine.has_begun()
+        {
+            sources.iter().for_each(|source| engine.retire(*source));
+        }
+    }
+
     /// How to begin, with what was found.
     pub fn beginning(&self) -> Beginning {
         let Found {

@@ -218,6 +218,7 @@ impl DetectMember {
         state.engine = Some(engine);
         state.is_rebuilt = true;
         state.is_estranged = true;
+        state.retire(self.coordination.retired());
         self.notes.push(DetectNote::Gap {
             partition,
             oldest: offset,

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ingest_actions::{IngestAction, IngestNote};
 use super::ingest_source::{Messages, Phase, Resumed, Source, SourceFound, SourceTransaction};
 use super::{Coordination, CoordinationRecord, SourceName};
 use crate::ingest::{IngestCounts, IngestSettings};
@@ -36,54 +37,6 @@ pub struct IngestSetup {
     pub commit_interval_ms: u64,
     /// Bytes of messages after which a commit does not wait for its time.
     pub commit_bytes_max: u64,
-}
-
-/// What the shell is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IngestAction {
-    /// Ask for the committed offset and the ends, and answer with [`IngestMember::found`].
-    Find {
-        source: SourceName,
-        generation: u64,
-    },
-    /// Read on from an offset.
-    Read {
-        source: SourceName,
-        from: u64,
-    },
-    Pause {
-        source: SourceName,
-    },
-    Resume {
-        source: SourceName,
-    },
-    /// Commit [`IngestMember::transaction`] and answer with [`IngestMember::committed`] or
-    /// [`IngestMember::aborted`].
-    Commit,
-}
-
-/// What an operator may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IngestNote {
-    /// Messages were deleted before they were read.
-    Lost {
-        source: SourceName,
-        messages: u64,
-    },
-    /// Messages that were counted are no more at the end of the source.
-    CutOff {
-        source: SourceName,
-        messages: u64,
-    },
-    /// Reading again for event ids begins.
-    Warming {
-        source: SourceName,
-        messages: u64,
-    },
-    Running {
-        source: SourceName,
-        from: u64,
-    },
 }
 
 /// Everything for one transaction.
@@ -199,8 +152,22 @@ impl IngestMember {
         self.coordination.apply(record);
         match record {
             CoordinationRecord::Sources { .. } => self.begin_named(),
+            CoordinationRecord::Retired { names } => self.begin_anew(names),
             _ => Vec::new(),
         }
+    }
+
+    /// Sources of this member that were taken for gone: what is read of them counts as that of new
+    /// ones, once they are named again.
+    fn begin_anew(&mut self, names: &[SourceName]) -> Vec<IngestAction> {
+        let owned = names.iter().filter(|name| self.sources.contains_key(name));
+        let owned: Vec<SourceName> = owned.cloned().collect();
+        self.revoked(&owned);
+        let stops = owned.iter().cloned();
+        let mut actions: Vec<IngestAction> =
+            stops.map(|source| IngestAction::Stop { source }).collect();
+        actions.extend(self.assigned(owned));
+        actions
     }
 
     /// Has sources read that know their place and their index.

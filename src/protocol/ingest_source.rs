@@ -193,10 +193,12 @@ impl Source {
         self.ingest.as_ref()?.highest()
     }
 
-    /// Whether others have to wait for the source: not if it has nothing more to read.
+    /// Whether others have to wait for the source: not if it has nothing more to read, or is not
+    /// among those that time waits for.
     pub fn is_awaited(&self) -> bool {
         let state = self.ingest.as_ref().and_then(Ingest::state);
-        !self.is_at_end && state != Some(SourceState::IdleProven)
+        let is_idle = self.is_at_end || state == Some(SourceState::IdleProven);
+        self.phase != Phase::Unnamed && !is_idle
     }
 
     /// Takes in messages, the next of the source.

@@ -15,11 +15,13 @@ mod detect_actions;
 mod detect_member;
 mod detect_partition;
 mod detect_steps;
+mod ingest_actions;
 mod ingest_member;
 mod ingest_source;
 mod leader;
 mod offset_metadata;
 mod outbox;
+mod retirement;
 
 pub use believed_clock::BelievedClock;
 pub use coordination::Coordination;
@@ -30,8 +32,10 @@ pub use detect_actions::{
 };
 pub use detect_member::{DetectMember, DetectSetup};
 pub use detect_partition::{CheckpointName, Found};
-pub use ingest_member::{IngestAction, IngestMember, IngestNote, IngestSetup, IngestTransaction};
+pub use ingest_actions::{IngestAction, IngestNote};
+pub use ingest_member::{IngestMember, IngestSetup, IngestTransaction};
 pub use ingest_source::{MessageEnd, Messages, SourceFound, SourceTransaction};
 pub use leader::Leader;
 pub use offset_metadata::{DetectMetadata, IngestMetadata};
 pub use outbox::{partition_of, split};
+pub use retirement::{Retirement, Sighting};

@@ -233,7 +233,12 @@ impl GroupConsumer {
         let found = self.consumer.committed_offsets(list, ASK_TIMEOUT)?;
         let mut committed = Vec::new();
         for one in found.elements() {
-            one.error()?;
+            // Of a topic that is gone nothing is committed.
+            one.error()
+                .or_else(|error| match is_unknown_topic(&error) {
+                    true => Ok(()),
+                    false => Err(error),
+                })?;
             let offset = match one.offset() {
                 Offset::Offset(offset) => Some((offset as u64, one.metadata().to_string())),
                 _ => None,

@@ -975,6 +975,40 @@ def row_24_topics_that_are_deleted_end_nothing(judge):
         deployment.settle("row 24: an input topic is deleted, the others are read on")
 
 
+def row_24_an_input_topic_that_holds_time_is_deleted(judge):
+    def delete(_, topic):
+        judge.cluster.delete_topic(topic)
+
+    take_a_topic_away(judge, "deleted", delete)
+
+
+def row_24_an_input_topic_is_configured_no_longer(judge):
+    def start_without(deployment, _):
+        deployment.services[0].end_by(signal.SIGTERM)
+        deployment.start("without")
+
+    take_a_topic_away(judge, "configured no longer", start_without)
+
+
+def take_a_topic_away(judge, what, take_away):
+    """A topic has nothing more, and time waits for it until it was gone for long enough."""
+    name = f"row-24-{what.split()[0]}"
+    with Deployment(judge, name, {"ingest": {"retire_after": "10s"}}) as deployment:
+        extra = f"extra-{name}"
+        judge.cluster.create_topic(extra, 1)
+        first = judge.events.first_line(PARTITIONS).encode() + b"\n"
+        service.write_lines(judge.cluster, extra, 0, first)
+        deployment.feed()
+        one = deployment.start("one", {"kafka": {"input_topics": [deployment.topic, extra]}})
+        wait_until(lambda: not service.lag(judge.cluster, f"{name}-ingest", extra), "the extra",
+                   DONE_SECONDS)
+        fact(f"row 24: a topic that will be {what} has nothing more: time waits for it",
+             not deployment.values(), one.log_tail())
+        take_away(deployment, extra)
+        comes(lambda: len(deployment.values()) >= len(deployment.expected()), 60)
+        deployment.settle(f"row 24: a topic is {what}: all is judged without it")
+
+
 def row_24_an_input_topic_is_made_again(judge):
     """Its offsets begin anew and it is taken for the old one: that is told, once, with what to
     do."""

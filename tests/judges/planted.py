@@ -60,6 +60,10 @@ class Planted:
     def lines_before(self, hour):
         return self._hours[hour]
 
+    def first_line(self, part):
+        """An event in the first minute, of an API that nothing is planted on."""
+        return line(event("CloseMinutes", 0, (1 << 41) + part))
+
     def last_line(self, part):
         """An event that closes all minutes of its partition before the end, and no more."""
         return line(event("CloseMinutes", END_MINUTE + LATENESS_MINUTES, (1 << 40) + part))

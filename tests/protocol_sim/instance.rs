@@ -8,7 +8,8 @@ use insightd::ingest::IngestSettings;
 use insightd::model::LogRecord;
 use insightd::protocol::{
     CheckpointName, Coordination, CoordinationRecord, DetectAction, DetectMember, DetectNote,
-    DetectSetup, Found, IngestAction, IngestMember, IngestSetup, Leader, SourceFound, SourceName,
+    DetectSetup, Found, IngestAction, IngestMember, IngestSetup, Leader, Retirement, Sighting,
+    SourceFound, SourceName,
 };
 
 use super::broker::{Broker, DETECT, INGEST, Saved};
@@ -17,6 +18,8 @@ use super::traffic::{Event, messages};
 
 /// Milliseconds of simulated time between two commits.
 const COMMIT_MS: u64 = 10;
+/// How long time waits for a source that is absent.
+pub const RETIRE_AFTER_MS: u64 = 600_000;
 
 /// What the world of a seed looks like.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ pub struct World {
     pub until: i64,
     pub delivery_delay_seconds: u64,
     pub fails_on_gap: bool,
+    /// Sources whose topic was deleted, or is configured no longer.
+    pub absent: BTreeSet<u32>,
 }
 
 impl World {
@@ -40,6 +45,7 @@ impl World {
             until: i64::MAX,
             delivery_delay_seconds: u64::MAX / 2000,
             fails_on_gap: false,
+            absent: BTreeSet::new(),
         }
     }
 
@@ -69,6 +75,7 @@ pub struct Instance {
     pub detect: DetectMember,
     coordination: Coordination,
     coordination_offset: u64,
+    retirement: Retirement,
     /// Generation of each group that this member knows.
     pub(super) generations: [u64; 2],
     owned: [Vec<u32>; 2],
@@ -175,6 +182,7 @@ impl Instance {
             }),
             coordination: Coordination::default(),
             coordination_offset: 0,
+            retirement: Retirement::new(RETIRE_AFTER_MS),
             generations: [0; 2],
             owned: Default::default(),
             read_from: Default::default(),
@@ -342,7 +350,7 @@ impl Instance {
     }
 
     /// As the owner of the coordination topic: decides on what this instance has read.
-    pub fn lead(&mut self, broker: &mut Broker, world: &World, sources: u32) {
+    pub fn lead(&mut self, broker: &mut Broker, world: &World, sources: u32, now_ms: u64) {
         let leader = Leader::new(
             world.settings.clone(),
             canonical(&world.settings),
@@ -358,14 +366,50 @@ impl Instance {
             broker.coordination.append(settings);
             return;
         }
-        let found: Vec<SourceName> = (0..sources).map(source_name).collect();
+        let found = (0..sources).filter(|one| !world.absent.contains(one));
+        let found: Vec<SourceName> = found.map(source_name).collect();
         if let Some(record) = leader.new_sources(&self.coordination, &found) {
+            broker.coordination.append(record);
+            return;
+        }
+        if let Some(record) = self.look_for_absent(broker, &found, now_ms) {
             broker.coordination.append(record);
             return;
         }
         for record in leader.decide(&self.coordination) {
             broker.coordination.append(record);
         }
+    }
+
+    /// Retires sources that are gone, everywhere where time waits for them.
+    fn look_for_absent(
+        &mut self,
+        broker: &mut Broker,
+        found: &[SourceName],
+        now_ms: u64,
+    ) -> Option<CoordinationRecord> {
+        let committed = &broker.groups[INGEST].committed;
+        let seen = |name: &SourceName| match found.contains(name) {
+            true => Sighting::Present,
+            false => Sighting::Absent {
+                committed: committed.get(&name.partition).cloned(),
+            },
+        };
+        let record = self.retirement.look(&self.coordination, seen, now_ms)?;
+        let CoordinationRecord::Retired { names } = &record else {
+            panic!("{record:?} retires nobody");
+        };
+        for index in names
+            .iter()
+            .filter_map(|name| self.coordination.index_of(name))
+        {
+            let mut bytes = Vec::new();
+            rates_record::encode(&LogRecord::Retired(index), &mut bytes);
+            for log in &mut broker.rates {
+                log.append(bytes.clone());
+            }
+        }
+        Some(record)
     }
 
     /// Appends what was told, as a producer does in its own time.
@@ -390,6 +434,9 @@ impl Instance {
                     };
                     let actions = self.ingest.found(&source, generation, &found);
                     self.do_ingest(actions, broker);
+                }
+                IngestAction::Stop { source } => {
+                    self.read_from[0].remove(&source.partition);
                 }
                 IngestAction::Read { source, from } => {
                     self.read_from[0].insert(source.partition, from);

@@ -14,11 +14,12 @@ use rdkafka::message::Message;
 
 use super::clients::explain;
 use super::complaints::Complaints;
+use super::look_up::LookUp;
 use super::producers::Producer;
 use super::{RunError, Shared};
 use crate::config::{Role, Settings};
 use crate::model::LogRecord;
-use crate::protocol::{Coordination, CoordinationRecord, Leader, SourceName};
+use crate::protocol::{Coordination, CoordinationRecord, Leader, Retirement, SourceName};
 use crate::rateslog::kafka::to_message;
 use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
 use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_unknown_topic};
@@ -43,6 +44,7 @@ struct Coordinator<'a> {
 /// What a leader has.
 struct Leading {
     leader: Leader,
+    retirement: Retirement,
     producer: Producer,
     /// Writes what may be said twice.
     teller: Option<PlainProducer>,
@@ -56,7 +58,7 @@ pub fn run(shared: &Arc<Shared>, listeners: &[Sender<CoordinationRecord>]) -> Re
     let kafka = &shared.settings.service.kafka;
     let topic = kafka.coordination_topic.as_str();
     let client = |error| RunError::Kafka(explain("coordination", &error, None));
-    let reader = GroupConsumer::read_alone(&shared.properties, &shared.name("reader"), topic, 0);
+    let reader = GroupConsumer::read_alone(&shared.properties, &shared.name("ingest"), topic, 0);
     let reader = reader.map_err(client)?;
     let session = Duration::from_secs(kafka.session_timeout_seconds);
     let election = (shared.settings.service.role != Role::Detect)
@@ -162,6 +164,7 @@ impl Coordinator<'_> {
         );
         Leading {
             leader,
+            retirement: Retirement::new(settings.service.ingest.retire_after_seconds * 1000),
             producer: Producer::elected(self.shared.name("coordinator")),
             teller: None,
             awaited: VecDeque::new(),
@@ -274,23 +277,22 @@ impl Coordinator<'_> {
                 instance: self.shared.instance.clone(),
                 token: self.shared.clock.now_ms(),
             };
-            return self.say(leading, vec![record], None);
+            return self.say(leading, record, &[]);
         }
         if !leading.awaited.is_empty() {
             return Ok(());
         }
         if let Some(settings) = leading.leader.new_settings(&self.coordination) {
             let canonical = self.shared.settings.canonical.clone();
-            let everywhere = to_message(&LogRecord::Settings(canonical));
             tracing::info!("new settings are in force from here on");
-            return self.say(leading, vec![settings], Some(&everywhere));
+            return self.say(leading, settings, &[LogRecord::Settings(canonical)]);
         }
         let now_ms = self.shared.clock.now_ms();
         if now_ms >= leading.next_look_up_ms {
             leading.next_look_up_ms = now_ms + LOOK_UP_MS;
-            let found = self.look_up();
-            if let Some(sources) = leading.leader.new_sources(&self.coordination, &found) {
-                return self.say(leading, vec![sources], None);
+            if let Some(record) = self.look_up(leading, now_ms) {
+                let everywhere = self.retired(&record);
+                return self.say(leading, record, &everywhere);
             }
         }
         let decided = leading.leader.decide(&self.coordination);
@@ -328,56 +330,54 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    /// Partitions of the input topics.
-    fn look_up(&self) -> Vec<SourceName> {
-        let mut found = Vec::new();
-        for topic in &self.shared.settings.service.kafka.input_topics {
-            match self.reader.partitions(topic) {
-                Ok(partitions) => {
-                    found.extend(partitions.into_iter().map(|partition| SourceName {
-                        topic: topic.clone(),
-                        partition,
-                    }));
-                }
-                Err(error) => {
-                    tracing::warn!("{}", explain(&format!("topic {topic}"), &error, None));
-                }
-            }
-        }
-        found
+    /// Looks at the input topics: names sources that are new, and retires those that are gone.
+    fn look_up(&self, leading: &mut Leading, now_ms: u64) -> Option<CoordinationRecord> {
+        let topics = &self.shared.settings.service.kafka.input_topics;
+        let look = LookUp::new(&self.reader, topics);
+        let coordination = &self.coordination;
+        let found: Vec<SourceName> = look.found.iter().cloned().collect();
+        let named = leading.leader.new_sources(coordination, &found);
+        let seen = look.sightings(&self.reader, coordination);
+        named.or_else(|| leading.retirement.look(coordination, seen, now_ms))
     }
 
-    /// Writes records to the coordination topic, and bytes to every partition of the rates log
-    /// before them, in one transaction.
+    /// What a record about sources says to every partition of the rates log: who is retired.
+    fn retired(&self, record: &CoordinationRecord) -> Vec<LogRecord> {
+        let CoordinationRecord::Retired { names } = record else {
+            return Vec::new();
+        };
+        let indices = names.iter().filter_map(|name| {
+            tracing::warn!(
+                "{}[{}] is no partition of the input topics any more: time waits for it no longer",
+                name.topic,
+                name.partition
+            );
+            self.coordination.index_of(name)
+        });
+        indices.map(LogRecord::Retired).collect()
+    }
+
+    /// Writes a record to the coordination topic, and others to every partition of the rates log
+    /// before it, in one transaction.
     fn say(
         &mut self,
         leading: &mut Leading,
-        records: Vec<CoordinationRecord>,
-        everywhere: Option<&[u8]>,
+        record: CoordinationRecord,
+        everywhere: &[LogRecord],
     ) -> Result<(), RunError> {
         let kafka = &self.shared.settings.service.kafka;
-        let bytes: Vec<Vec<u8>> = records.iter().map(CoordinationRecord::encode).collect();
+        let everywhere: Vec<Vec<u8>> = everywhere.iter().map(to_message).collect();
+        let kind = record.kind();
         let mut outgoing = Vec::new();
-        if let Some(everywhere) = everywhere {
-            for partition in 0..kafka.rates_partitions {
-                outgoing.push(outgoing_record(
-                    &kafka.rates_topic,
-                    partition,
-                    "settings",
-                    everywhere,
-                ));
-            }
+        for partition in 0..kafka.rates_partitions {
+            let topic = kafka.rates_topic.as_str();
+            let records = everywhere.iter();
+            outgoing.extend(records.map(|bytes| outgoing_record(topic, partition, kind, bytes)));
         }
-        for (record, bytes) in records.iter().zip(&bytes) {
-            outgoing.push(outgoing_record(
-                &kafka.coordination_topic,
-                0,
-                record.kind(),
-                bytes,
-            ));
-        }
+        let bytes = record.encode();
+        outgoing.push(outgoing_record(&kafka.coordination_topic, 0, kind, &bytes));
         match leading.producer.write(&outgoing, &[], None) {
-            Ok(TransactionEnd::Committed) => leading.awaited.extend(records),
+            Ok(TransactionEnd::Committed) => leading.awaited.push_back(record),
             Ok(TransactionEnd::Aborted { reason, .. }) => {
                 tracing::warn!("a decision could not be written: {reason}; trying again");
                 leading.has_begun = false;

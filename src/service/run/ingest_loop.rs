@@ -264,6 +264,10 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
                 IngestAction::Find { source, generation } => {
                     self.to_find.push((source, generation));
                 }
+                IngestAction::Stop { source } => {
+                    let stopped = self.consumer.stop(&place_of(&source));
+                    stopped.map_err(|error| self.failure("cannot stop", &source, &error))?;
+                }
                 IngestAction::Read { source, from } => {
                     let read = self.consumer.read(&place_of(&source), from);
                     read.map_err(|error| self.failure("cannot read", &source, &error))?;

@@ -14,6 +14,7 @@ mod detect_loop;
 mod detect_watch;
 mod ingest_loop;
 mod ingest_watch;
+mod look_up;
 mod output;
 mod prober;
 mod producers;

@@ -141,7 +141,7 @@ fn surges_twice(settings: DetectSettings) -> World {
 }
 
 /// Deletes what a partition's log holds before its middle, or all but its last records.
-fn shorten(live: &mut Live, partition: usize, keeps_half: bool) {
+pub fn shorten(live: &mut Live, partition: usize, keeps_half: bool) {
     let log = &mut live.broker.rates[partition];
     log.start = if keeps_half { log.end / 2 } else { log.end - 3 };
     log.records = log.records.split_off(&log.start);

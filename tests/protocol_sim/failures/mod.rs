@@ -9,6 +9,7 @@ mod crashes;
 mod rates;
 mod rebalances;
 mod scenes;
+mod sources;
 mod time;
 
 use insightd::protocol::{BelievedClock, DetectNote};
@@ -217,7 +218,7 @@ impl Live {
                 1 => member.read_coordination(broker, u64::MAX),
                 2 if stage == COUNTS => {
                     let sources = world.sources.len() as u32;
-                    member.lead(broker, world, sources);
+                    member.lead(broker, world, sources, self.now_ms);
                 }
                 3 if !holds_messages => {
                     for source in member.readable(COUNTS) {

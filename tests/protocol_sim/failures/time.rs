@@ -8,10 +8,10 @@ use crate::instance::{World, settings};
 use crate::traffic::Event;
 
 /// Minutes that events may be under way, which is the lateness as well.
-const DELAY: i64 = 10;
+pub const DELAY: i64 = 10;
 
 /// Both surges in one source; another has nothing after 40 hours but, in peace, its last event.
-fn one_source_idle() -> World {
+pub fn one_source_idle() -> World {
     let mut events = surges().sources.concat();
     events.retain(|event| event.name != "Last");
     let mut sources = dealt(events, 1, LAST);
@@ -23,7 +23,7 @@ fn one_source_idle() -> World {
 }
 
 /// The same world as brokers have it: the idle source never gets its last event.
-fn without_last(world: &World) -> World {
+pub fn without_last(world: &World) -> World {
     let mut world = world.clone();
     world.sources[1].pop();
     world
