@@ -124,12 +124,12 @@ fn load_all(store: &CheckpointStore, digests: &BTreeMap<u32, u64>) -> (Duration,
     let mut checkpoints = Checkpointing::start(store.clone(), 3).expect("threads");
     let watch = Stopwatch::start();
     for (partition, digest) in digests {
-        let names = checkpoints.list(*partition).expect("a list of checkpoints");
+        let names = store.list(*partition).expect("a list of checkpoints");
         assert_eq!(names, [(OFFSET, *digest)], "checkpoints of {partition}");
         checkpoints.load(*partition, 1, name(*digest));
     }
     let mut engines = Vec::new();
-    while checkpoints.is_loading() {
+    while checkpoints.is_asking() {
         for Loading {
             partition, result, ..
         } in checkpoints.loaded()

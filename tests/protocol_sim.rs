@@ -24,7 +24,7 @@ use insightd::ingest::{Ingest, IngestSettings};
 use insightd::model::{EventBatch, LogRecord};
 
 use broker::{Broker, DETECT, INGEST};
-use instance::{CommitFate, Instance, World, context, settings};
+use instance::{CommitFate, Instance, World, canonical, context, settings};
 use random::Random;
 
 /// Steps that a run may take before it counts as stuck.
@@ -64,9 +64,10 @@ fn in_peace(world: &World) -> Vec<Vec<u8>> {
         }
     }
     let mut lines = Vec::new();
+    let context = context(&canonical(&world.settings));
     for event in &output.insights {
         let mut line = Vec::new();
-        write_insight(event, &context(), &mut line);
+        write_insight(event, &context, &mut line);
         line.pop();
         lines.push(line);
     }

@@ -24,7 +24,8 @@ pub struct DetectSetup {
     pub canonical: String,
     /// Settings of detection out of canonical text.
     pub parse: fn(&str) -> Option<DetectSettings>,
-    pub context: RecordContext,
+    /// What records say of the settings that they were decided by, of canonical text.
+    pub context: fn(&str) -> RecordContext,
     pub commit_interval_ms: u64,
     pub checkpoint_interval_ms: u64,
     /// A partition whose log lacks what it needs fails, and is not begun anew.
@@ -289,7 +290,7 @@ impl DetectMember {
 
     /// Time has passed: what is due.
     pub fn tick(&mut self, now_ms: u64) -> Vec<DetectAction> {
-        let mut actions = self.report_failed();
+        let mut actions = self.report_absent();
         if now_ms >= self.next_commit_ms
             && let Some(transaction) = self.prepare()
         {

@@ -104,7 +104,7 @@ pub(super) struct Partition {
     pub outputs: VecDeque<OutputRecord>,
     /// Passed minute that was told to the leader.
     pub told: Option<u32>,
-    /// Hour that a failed partition has reported nothing for.
+    /// Hour for which nothing was reported because the partition has failed, or not begun.
     pub absent_hour: Option<u32>,
     pub checkpoint: Option<u64>,
     pub checkpoint_due_ms: u64,
@@ -153,6 +153,15 @@ impl Partition {
         {
             sources.iter().for_each(|source| engine.retire(*source));
         }
+    }
+
+    /// Whether an engine that began after its log has passed an hour without a count since.
+    pub fn has_nothing_in(&self, hour: u32) -> bool {
+        let waiting = self.engine.as_ref().filter(|engine| {
+            self.is_rebuilt && self.phase == Phase::Running && !engine.has_begun()
+        });
+        let passed = waiting.and_then(Engine::watermark);
+        self.blocked.is_none() && passed.is_some_and(|passed| passed.hour() > hour)
     }
 
     /// How to begin, with what was found.

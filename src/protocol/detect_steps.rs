@@ -277,9 +277,11 @@ impl DetectMember {
         if state.is_muted(offset) {
             return Vec::new();
         }
-        for event in insights {
+        // Settings in force are those of the log, whatever this process was started with.
+        let context = (!insights.is_empty()).then(|| (self.setup.context)(&state.canonical));
+        for (event, context) in insights.into_iter().zip(context.iter().cycle()) {
             let mut value = Vec::new();
-            write_insight(&event, &self.setup.context, &mut value);
+            write_insight(&event, context, &mut value);
             value.pop();
             state.push_output(partition, OutputContent::Insight(Box::new(event)), value);
         }
@@ -335,9 +337,10 @@ impl DetectMember {
         missing.map(|hour| nothing_in(partition, hour)).collect()
     }
 
-    /// Reports nothing of partitions that have failed, for the hour that all wait for once another
-    /// has reported it: the threshold of the others must not wait for somebody to look at them.
-    pub(super) fn report_failed(&mut self) -> Vec<DetectAction> {
+    /// Reports nothing of partitions that have failed, or began anew and have met no count yet, for
+    /// the hour that all wait for once another has reported it: the threshold of the others must not
+    /// wait for somebody to look at them, or for a count.
+    pub(super) fn report_absent(&mut self) -> Vec<DetectAction> {
         let coordination = &self.coordination;
         let next = coordination.next_hour();
         let Some(hour) = next.filter(|hour| coordination.reported(*hour).is_some()) else {
@@ -346,7 +349,7 @@ impl DetectMember {
         let mut actions = Vec::new();
         for (partition, state) in &mut self.partitions {
             let is_told = state.absent_hour == Some(hour);
-            if state.phase == Phase::Failed
+            if (state.phase == Phase::Failed || state.has_nothing_in(hour))
                 && !is_told
                 && !coordination.has_report(*partition, hour)
             {

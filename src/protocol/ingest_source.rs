@@ -213,7 +213,12 @@ impl Source {
                 continue;
             }
             let highest = batch_highest(&batch.events, range.clone());
+            let believed = message
+                .timestamp_ms
+                .and_then(|ms| EventTime::from_milliseconds(ms + future_max_ms));
             if let Some(highest) = highest {
+                // An event of the future is not counted, so its id does not matter.
+                let highest = believed.map_or(highest, |believed| highest.min(believed));
                 self.dedup.add(message.offset, highest);
             }
             if let Phase::Warming(until) = self.phase
@@ -223,18 +228,12 @@ impl Source {
                 self.phase = Phase::Running;
             }
             self.next = message.offset + 1;
-            let believed = message
-                .timestamp_ms
-                .and_then(|ms| EventTime::from_milliseconds(ms + future_max_ms));
-            let believed = believed
-                .zip(highest)
-                .filter(|(time, highest)| highest > time);
-            let is_suspect = believed.is_some() && self.phase == Phase::Running;
-            if is_suspect || run.end != range.start {
+            let believed = believed.filter(|time| highest.is_some_and(|highest| highest > *time));
+            if believed.is_some() || run.end != range.start {
                 self.take_events(&batch.events, std::mem::take(&mut run));
             }
-            match believed.filter(|_| is_suspect) {
-                Some((believed, _)) => self.take_suspect(batch, message.offset, range, believed),
+            match believed {
+                Some(believed) => self.take_suspect(batch, message.offset, range, believed),
                 None if run.is_empty() => run = range,
                 None => run.end = range.end,
             }
@@ -258,7 +257,7 @@ impl Source {
     }
 
     /// Counts the events of a message that do not lie after `believed`; the others are rejected,
-    /// with one dead letter, which is the whole message.
+    /// with one dead letter, which is the whole message. One that is read again was told before.
     fn take_suspect(
         &mut self,
         batch: &Messages,
@@ -276,6 +275,9 @@ impl Source {
             }
             futures += 1;
             latest = latest.max(time);
+        }
+        if matches!(self.phase, Phase::Warming(_)) {
+            return;
         }
         self.futures += futures;
         let mut suspects = batch.suspects.iter();

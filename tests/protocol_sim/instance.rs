@@ -117,10 +117,11 @@ pub fn settings(budget_per_week: f64, fixed_z: Option<f64>) -> DetectSettings {
     }
 }
 
-pub fn context() -> RecordContext {
+/// Records of the simulation name the whole text of the settings that they were decided by.
+pub fn context(canonical: &str) -> RecordContext {
     RecordContext {
         engine_version: "0".to_string(),
-        settings_hash: "0".to_string(),
+        settings_hash: canonical.to_string(),
         include_extension: true,
     }
 }
@@ -175,7 +176,7 @@ impl Instance {
                 settings: world.settings.clone(),
                 canonical: canonical(&world.settings),
                 parse,
-                context: context(),
+                context,
                 commit_interval_ms: COMMIT_MS,
                 checkpoint_interval_ms: 3 * COMMIT_MS,
                 fails_on_gap: world.fails_on_gap,

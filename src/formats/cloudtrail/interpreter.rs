@@ -117,7 +117,7 @@ fn flatten(
         }
         value.start = start;
         value.end = flat.len() as u32;
-        Ok(())
+        Ok::<(), ()>(())
     };
     for value in raw.values_mut() {
         move_over(value)?;

@@ -9,7 +9,7 @@ use super::RunError;
 use super::complaints::Complaints;
 use crate::config::Settings;
 use crate::detect::{DetectSettings, Engine, FleetScope};
-use crate::protocol::{Checkpoint, CheckpointName};
+use crate::protocol::{Checkpoint, CheckpointName, Found};
 use crate::store::{CheckpointStore, SavedCheckpoint, StoreError};
 use crate::telemetry::metrics::{CheckpointFailure, CheckpointMetrics};
 
@@ -27,6 +27,19 @@ const RETRY: Duration = Duration::from_millis(500);
 /// An engine, the settings in force as canonical text, and whether it was rebuilt; or why not.
 pub type LoadResult = Result<(Box<Engine>, String, bool), String>;
 
+/// A partition of which all is known but its checkpoints.
+pub struct Finding {
+    pub partition: u32,
+    pub generation: u64,
+    pub found: Found,
+}
+
+/// A question to the store.
+enum Order {
+    List(Finding),
+    Load(u32, u64, CheckpointName),
+}
+
 /// A checkpoint that was read.
 pub struct Loading {
     pub partition: u32,
@@ -36,12 +49,13 @@ pub struct Loading {
 
 /// The threads.
 pub struct Checkpointing {
-    store: CheckpointStore,
     writer: Option<(SyncSender<Checkpoint>, JoinHandle<()>)>,
-    orders: Vec<Sender<(u32, u64, CheckpointName)>>,
+    orders: Vec<Sender<Order>>,
     loaders: Vec<JoinHandle<()>>,
+    listed: Receiver<Result<Finding, (Finding, StoreError)>>,
     loaded: Receiver<Loading>,
-    loading: usize,
+    /// Questions that are not answered.
+    asked: usize,
     written: Receiver<Written>,
     /// When each partition that this process has was saved last, or given to it.
     saved: BTreeMap<u32, Instant>,
@@ -63,23 +77,24 @@ impl Checkpointing {
         let for_writer = store.clone();
         let thread = std::thread::Builder::new().name("checkpoints".to_string());
         let thread = thread.spawn(move || write_all(&for_writer, &ordered, keep, &done));
+        let (found, listed) = channel();
         let (out, loaded) = channel();
         let (mut orders, mut loaders) = (Vec::new(), Vec::new());
         for number in 0..LOADERS {
             let (order, ordered) = channel();
-            let (store, out) = (store.clone(), out.clone());
+            let (store, found, out) = (store.clone(), found.clone(), out.clone());
             let loader = std::thread::Builder::new().name(format!("loader-{number}"));
-            let loader = loader.spawn(move || load_all(&store, &ordered, &out));
+            let loader = loader.spawn(move || ask_all(&store, &ordered, &found, &out));
             loaders.push(loader.map_err(failed)?);
             orders.push(order);
         }
         Ok(Checkpointing {
-            store,
             writer: Some((queue, thread.map_err(failed)?)),
             orders,
             loaders,
+            listed,
             loaded,
-            loading: 0,
+            asked: 0,
             written,
             saved: BTreeMap::new(),
             last_bytes: None,
@@ -92,25 +107,38 @@ impl Checkpointing {
         writer.chain(&self.loaders).any(JoinHandle::is_finished)
     }
 
-    pub fn list(&self, partition: u32) -> Result<Vec<(u64, u64)>, StoreError> {
-        self.store.list(partition)
+    /// Has the checkpoints of a partition listed.
+    pub fn list(&mut self, finding: Finding) {
+        self.ask(finding.partition, Order::List(finding));
     }
 
     pub fn load(&mut self, partition: u32, generation: u64, checkpoint: CheckpointName) {
-        let loader = partition as usize % self.orders.len();
-        self.loading += 1;
-        // A loader ends only with this value.
-        let _ = self.orders[loader].send((partition, generation, checkpoint));
+        self.ask(partition, Order::Load(partition, generation, checkpoint));
     }
 
-    pub fn is_loading(&self) -> bool {
-        self.loading > 0
+    fn ask(&mut self, partition: u32, order: Order) {
+        let loader = partition as usize % self.orders.len();
+        self.asked += 1;
+        // A loader ends only with this value.
+        let _ = self.orders[loader].send(order);
+    }
+
+    /// Whether the store was asked something that it has not answered.
+    pub fn is_asking(&self) -> bool {
+        self.asked > 0
+    }
+
+    /// Partitions whose checkpoints were listed since the last call, or could not be.
+    pub fn listed(&mut self) -> Vec<Result<Finding, (Finding, StoreError)>> {
+        let listed: Vec<_> = self.listed.try_iter().collect();
+        self.asked -= listed.len();
+        listed
     }
 
     /// Checkpoints that were read since the last call.
     pub fn loaded(&mut self) -> Vec<Loading> {
         let loaded: Vec<Loading> = self.loaded.try_iter().collect();
-        self.loading -= loaded.len();
+        self.asked -= loaded.len();
         loaded
     }
 
@@ -212,38 +240,67 @@ fn write_all(
     }
 }
 
-fn load_all(
+/// Answers questions to the store, one after the other.
+fn ask_all(
     store: &CheckpointStore,
-    orders: &Receiver<(u32, u64, CheckpointName)>,
-    out: &Sender<Loading>,
+    orders: &Receiver<Order>,
+    listed: &Sender<Result<Finding, (Finding, StoreError)>>,
+    loaded: &Sender<Loading>,
 ) {
     let mut complaints = Complaints::default();
-    while let Ok((partition, generation, name)) = orders.recv() {
-        let mut reads = 0;
-        let saved = loop {
-            reads += 1;
-            match store.read(partition, name.offset, name.digest) {
-                Err(error) if reads >= READS_MAX && store.list(partition).is_ok() => {
-                    break Err(error);
-                }
-                // That the store is away says nothing of the checkpoint.
-                Err(error) if error.is_passing() => {
-                    complaints.warn(&format!(
-                        "checkpoints cannot be read: {error}; trying again"
-                    ));
-                    std::thread::park_timeout(RETRY);
-                }
-                other => break other,
+    while let Ok(order) = orders.recv() {
+        let is_heard = match order {
+            Order::List(finding) => listed.send(list(store, finding)).is_ok(),
+            Order::Load(partition, generation, name) => {
+                let saved = load(store, partition, name, &mut complaints);
+                let saved = saved.map_err(|error| error.to_string());
+                let loading = Loading {
+                    partition,
+                    generation,
+                    result: saved.and_then(restore),
+                };
+                loaded.send(loading).is_ok()
             }
         };
-        let saved = saved.map_err(|error| error.to_string());
-        let loading = Loading {
-            partition,
-            generation,
-            result: saved.and_then(restore),
-        };
-        if out.send(loading).is_err() {
+        if !is_heard {
             return;
+        }
+    }
+}
+
+fn list(store: &CheckpointStore, mut finding: Finding) -> Result<Finding, (Finding, StoreError)> {
+    match store.list(finding.partition) {
+        Ok(names) => {
+            let names = names.into_iter();
+            let names = names.map(|(offset, digest)| CheckpointName { offset, digest });
+            finding.found.checkpoints = names.collect();
+            Ok(finding)
+        }
+        Err(error) => Err((finding, error)),
+    }
+}
+
+/// Reads a checkpoint, and waits for a store that is away: that says nothing of the checkpoint.
+fn load(
+    store: &CheckpointStore,
+    partition: u32,
+    name: CheckpointName,
+    complaints: &mut Complaints,
+) -> Result<SavedCheckpoint, StoreError> {
+    let mut reads = 0;
+    loop {
+        reads += 1;
+        match store.read(partition, name.offset, name.digest) {
+            Err(error) if reads >= READS_MAX && store.list(partition).is_ok() => {
+                return Err(error);
+            }
+            Err(error) if error.is_passing() => {
+                complaints.warn(&format!(
+                    "checkpoints cannot be read: {error}; trying again"
+                ));
+                std::thread::park_timeout(RETRY);
+            }
+            other => return other,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::message::Message;
 use tokio::runtime::Handle;
 
-use super::checkpointing::{Checkpointing, Loading};
+use super::checkpointing::{Checkpointing, Finding, Loading};
 use super::clients::explain;
 use super::complaints::Complaints;
 use super::detect_watch::Shown;
@@ -22,8 +22,7 @@ use crate::config::{OnGap, Settings};
 use crate::detect::{DetectSettings, FleetScope};
 use crate::formats::RecordContext;
 use crate::protocol::{
-    CheckpointName, CoordinationRecord, DetectAction, DetectMember, DetectSetup, DetectTransaction,
-    Found,
+    CoordinationRecord, DetectAction, DetectMember, DetectSetup, DetectTransaction, Found,
 };
 use crate::rateslog::kafka::from_message;
 use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
@@ -109,14 +108,22 @@ fn setup(settings: &Settings) -> DetectSetup {
         settings: settings.detect.clone(),
         canonical: settings.canonical.clone(),
         parse: parse_settings,
-        context: RecordContext {
-            engine_version: env!("CARGO_PKG_VERSION").to_string(),
-            settings_hash: settings.hash.clone(),
-            include_extension: settings.extension,
-        },
+        context,
         commit_interval_ms: service.ingest.commit_interval_seconds * 1000,
         checkpoint_interval_ms: service.checkpoint.interval_seconds * 1000,
         fails_on_gap: service.checkpoint.on_gap == OnGap::Fail,
+    }
+}
+
+/// What records say of settings in the rates log, which were read before.
+fn context(canonical: &str) -> RecordContext {
+    let settings = Settings::from_canonical(canonical).ok();
+    RecordContext {
+        engine_version: env!("CARGO_PKG_VERSION").to_string(),
+        settings_hash: settings
+            .as_ref()
+            .map_or(String::new(), |one| one.hash.clone()),
+        include_extension: settings.is_none_or(|one| one.extension),
     }
 }
 
@@ -151,6 +158,7 @@ impl DetectLoop<'_> {
             self.lose_teller(&reason)?;
         }
         self.find()?;
+        self.take_found()?;
         for Loading {
             partition,
             generation,
@@ -173,7 +181,7 @@ impl DetectLoop<'_> {
 
     /// Takes in messages until there is nothing more, or enough; how many.
     fn poll(&mut self) -> Result<u64, RunError> {
-        let mut timeout = match (self.member.is_blocked(), self.checkpoints.is_loading()) {
+        let mut timeout = match (self.member.is_blocked(), self.checkpoints.is_asking()) {
             (true, _) => Duration::ZERO,
             (false, true) => Duration::from_millis(2),
             (false, false) => WAIT,
@@ -335,37 +343,52 @@ impl DetectLoop<'_> {
         };
         for (partition, generation) in wanted {
             let place = self.place(partition);
-            let ends = self
-                .consumer
-                .ends(&place)
-                .map_err(|error| error.to_string());
-            let names = self
-                .checkpoints
-                .list(partition)
-                .map_err(|error| error.to_string());
-            let (ends, names) = match (ends, names) {
-                (Ok(ends), Ok(names)) => (ends, names),
-                (Err(reason), _) | (_, Err(reason)) => {
-                    self.complaints.warn(&format!(
-                        "partitions cannot be restored yet: {reason}; trying again"
-                    ));
-                    self.to_find.failed([(partition, generation)], now_ms);
+            let ends = match self.consumer.ends(&place) {
+                Ok(ends) => ends,
+                Err(error) => {
+                    self.cannot_find(partition, generation, &error.to_string());
                     continue;
                 }
             };
             let own = committed.iter().find(|(other, _)| *other == place);
-            let checkpoints = names.into_iter();
             let found = Found {
                 committed: own.and_then(|(_, committed)| committed.clone()),
                 ends,
-                checkpoints: checkpoints
-                    .map(|(offset, digest)| CheckpointName { offset, digest })
-                    .collect(),
+                checkpoints: Vec::new(),
             };
-            let actions = self.member.found(partition, generation, found);
-            self.perform(actions)?;
+            self.checkpoints.list(Finding {
+                partition,
+                generation,
+                found,
+            });
         }
         Ok(())
+    }
+
+    /// Takes in what the store said.
+    fn take_found(&mut self) -> Result<(), RunError> {
+        for listed in self.checkpoints.listed() {
+            match listed {
+                Ok(one) => {
+                    let actions = self.member.found(one.partition, one.generation, one.found);
+                    self.perform(actions)?;
+                }
+                Err((finding, error)) if self.owned.contains(&finding.partition) => {
+                    let reason = error.to_string();
+                    self.cannot_find(finding.partition, finding.generation, &reason);
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn cannot_find(&mut self, partition: u32, generation: u64, reason: &str) {
+        self.complaints.warn(&format!(
+            "partitions cannot be restored yet: {reason}; trying again"
+        ));
+        let now_ms = self.shared.clock.now_ms();
+        self.to_find.failed([(partition, generation)], now_ms);
     }
 
     fn tick(&mut self) -> Result<(), RunError> {

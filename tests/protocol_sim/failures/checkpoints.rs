@@ -177,6 +177,27 @@ fn without_checkpoints_and_with_a_short_log_nothing_false_is_said() {
     }
 }
 
+/// Rows 8 and 9: a partition without a count waits for nothing, and nobody for it.
+#[test]
+fn a_partition_that_begins_anew_and_meets_no_count_holds_nobody_up() {
+    let name = name_in(0, 2);
+    // Later than the last threshold that is known at the restart.
+    let surge = HAPPENS + 4 * 60;
+    let last = surge + 60;
+    let mut events = calls(&name, 0..last, 15, 1);
+    events.extend(calls(&name, surge..surge + 8, 1, 20));
+    let world = World::new(2, dealt(events, 2, last), settings(2000.0, None));
+    let expected = about(&in_peace(&world), &name);
+    assert_eq!(expected.len(), 2);
+    let mut live = Live::begun(world);
+    live.restart(JUDGES);
+    live.broker.store.remove(&1);
+    shorten(&mut live, 1, true);
+    live.run_in_steps(HAPPENS - 5, last + 1, 5);
+    assert_eq!(gaps(&live), 1);
+    live.check_said(&expected, "a partition without a count begins anew");
+}
+
 /// Row 9: a pair was open when the process went, and the log was not kept for long enough.
 #[test]
 fn after_a_gap_a_partition_begins_anew_without_an_insight_from_the_gap() {
@@ -238,6 +259,7 @@ fn of_logs(live: &Live, parse: impl Fn(&str) -> f64) -> Vec<String> {
         let mut engine = Engine::new(whole.clone());
         let mut output = Output::default();
         engine.apply(&LogRecord::Sources(2), &mut output);
+        let mut in_force = String::new();
         for bytes in log.records.values() {
             let record = rates_record::decode(bytes).expect("whole records");
             if let LogRecord::Settings(canonical) = &record {
@@ -245,14 +267,15 @@ fn of_logs(live: &Live, parse: impl Fn(&str) -> f64) -> Vec<String> {
                 engine
                     .reconfigure(whole.clone())
                     .expect("only the threshold");
+                in_force.clone_from(canonical);
             }
             engine.apply(&record, &mut output);
-        }
-        for event in &output.insights {
-            let mut line = Vec::new();
-            write_insight(event, &context(), &mut line);
-            line.pop();
-            lines.push(line);
+            for event in output.insights.drain(..) {
+                let mut line = Vec::new();
+                write_insight(&event, &context(&in_force), &mut line);
+                line.pop();
+                lines.push(line);
+            }
         }
     }
     crate::sorted(lines)
