@@ -258,32 +258,38 @@ impl DetectMember {
         actions
     }
 
-    /// The coordination topic went on.
-    pub fn coordinate(&mut self, record: &CoordinationRecord) -> Vec<DetectAction> {
-        self.coordination.apply(record);
+    /// The coordination topic went on, by all that has come of it.
+    pub fn coordinate(&mut self, records: &[CoordinationRecord]) -> Vec<DetectAction> {
+        let (mut may_start, mut may_begin, mut may_go_on) = (false, false, false);
+        for record in records {
+            self.coordination.apply(record);
+            match record {
+                CoordinationRecord::Sources { .. } => may_start = true,
+                CoordinationRecord::Origin { .. } => (may_start, may_begin) = (true, true),
+                CoordinationRecord::Threshold { .. } => may_go_on = true,
+                CoordinationRecord::Retired { .. }
+                | CoordinationRecord::Candidate { .. }
+                | CoordinationRecord::Settings { .. }
+                | CoordinationRecord::Report { .. }
+                | CoordinationRecord::Leader { .. } => {}
+            }
+        }
+        for state in self.partitions.values_mut() {
+            state.retire(self.coordination.retired());
+        }
         let mut actions = Vec::new();
-        match record {
-            CoordinationRecord::Sources { .. } => actions.extend(self.start_named()),
-            CoordinationRecord::Origin { .. } => {
-                actions.extend(self.start_named());
-                actions.extend(self.begin_time());
-                actions.extend(self.go_on());
-            }
-            CoordinationRecord::Threshold { .. } => actions.extend(self.go_on()),
-            CoordinationRecord::Candidate { .. } => {
-                let partitions: Vec<u32> = self.partitions.keys().copied().collect();
-                for partition in partitions {
-                    actions.extend(self.tell_passed(partition));
-                }
-            }
-            CoordinationRecord::Settings { .. }
-            | CoordinationRecord::Report { .. }
-            | CoordinationRecord::Leader { .. } => {}
-            CoordinationRecord::Retired { .. } => {
-                for state in self.partitions.values_mut() {
-                    state.retire(self.coordination.retired());
-                }
-            }
+        if may_start {
+            actions.extend(self.start_named());
+        }
+        if may_begin {
+            actions.extend(self.begin_time());
+        }
+        if may_begin || may_go_on {
+            actions.extend(self.go_on());
+        }
+        let partitions: Vec<u32> = self.partitions.keys().copied().collect();
+        for partition in partitions {
+            actions.extend(self.tell_passed(partition));
         }
         actions
     }
@@ -313,7 +319,10 @@ impl DetectMember {
             let is_new = state
                 .committed
                 .is_none_or(|committed| state.position > committed);
-            if state.phase != Phase::Running || !is_new || !state.has_caught_up() {
+            // What a partition decided before it failed is published, too.
+            let has_failed = state.phase == Phase::Failed && state.has_arrived;
+            let may_speak = state.phase == Phase::Running || has_failed;
+            if !may_speak || !is_new || !state.has_caught_up() {
                 continue;
             }
             let waits_to_begin = state.committed.is_none() && state.blocked.is_some();

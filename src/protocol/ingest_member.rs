@@ -147,26 +147,29 @@ impl IngestMember {
         self.begin_named()
     }
 
-    /// The coordination topic went on.
-    pub fn coordinate(&mut self, record: &CoordinationRecord) -> Vec<IngestAction> {
-        self.coordination.apply(record);
-        match record {
-            CoordinationRecord::Sources { .. } => self.begin_named(),
-            CoordinationRecord::Retired { names } => self.begin_anew(names),
-            _ => Vec::new(),
+    /// The coordination topic went on, by all that has come of it.
+    pub fn coordinate(&mut self, records: &[CoordinationRecord]) -> Vec<IngestAction> {
+        for record in records {
+            self.coordination.apply(record);
         }
+        let mut actions = self.begin_anew();
+        actions.extend(self.begin_named());
+        actions
     }
 
-    /// Sources of this member that were taken for gone: what is read of them counts as that of new
-    /// ones, once they are named again.
-    fn begin_anew(&mut self, names: &[SourceName]) -> Vec<IngestAction> {
-        let owned = names.iter().filter(|name| self.sources.contains_key(name));
-        let owned: Vec<SourceName> = owned.cloned().collect();
-        self.revoked(&owned);
-        let stops = owned.iter().cloned();
+    /// Begins sources of this member anew that were taken for gone: what is read of them counts as
+    /// that of new ones, once they are named again.
+    fn begin_anew(&mut self) -> Vec<IngestAction> {
+        let coordination = &self.coordination;
+        let retired = self.sources.iter().filter(|(name, source)| {
+            source.index.is_some() && source.index != coordination.index_of(name)
+        });
+        let retired: Vec<SourceName> = retired.map(|(name, _)| name.clone()).collect();
+        self.revoked(&retired);
+        let stops = retired.iter().cloned();
         let mut actions: Vec<IngestAction> =
             stops.map(|source| IngestAction::Stop { source }).collect();
-        actions.extend(self.assigned(owned));
+        actions.extend(self.assigned(retired));
         actions
     }
 

@@ -263,18 +263,21 @@ impl Instance {
 
     /// Reads the coordination topic on, up to `most` records.
     pub fn read_coordination(&mut self, broker: &mut Broker, most: u64) {
-        for _ in 0..most {
-            let Some((offset, record)) = broker.coordination.next(self.coordination_offset) else {
-                return;
-            };
-            let record = record.clone();
+        let mut records = Vec::new();
+        while (records.len() as u64) < most
+            && let Some((offset, record)) = broker.coordination.next(self.coordination_offset)
+        {
             self.coordination_offset = offset + 1;
-            self.coordination.apply(&record);
-            let actions = self.ingest.coordinate(&record);
-            self.do_ingest(actions, broker);
-            let actions = self.detect.coordinate(&record);
-            self.do_detect(actions, broker);
+            self.coordination.apply(record);
+            records.push(record.clone());
         }
+        if records.is_empty() {
+            return;
+        }
+        let actions = self.ingest.coordinate(&records);
+        self.do_ingest(actions, broker);
+        let actions = self.detect.coordinate(&records);
+        self.do_detect(actions, broker);
     }
 
     /// Partitions of a stage that may be read.

@@ -31,11 +31,14 @@ const MESSAGES_MAX: usize = 1000;
 
 struct Coordinator<'a> {
     shared: &'a Shared,
-    listeners: &'a [Sender<CoordinationRecord>],
+    listeners: &'a [Sender<Vec<CoordinationRecord>>],
     reader: GroupConsumer,
     /// Where leaders are elected; instances that do not count events stand aside.
     election: Option<GroupConsumer>,
     coordination: Coordination,
+    /// Read, and not passed on: nobody acts on a past that was read in part.
+    unheard: Vec<CoordinationRecord>,
+    has_met_end: bool,
     leading: Option<Leading>,
     next_look_ms: u64,
     complaints: Complaints,
@@ -54,7 +57,10 @@ struct Leading {
     next_look_up_ms: u64,
 }
 
-pub fn run(shared: &Arc<Shared>, listeners: &[Sender<CoordinationRecord>]) -> Result<(), RunError> {
+pub fn run(
+    shared: &Arc<Shared>,
+    listeners: &[Sender<Vec<CoordinationRecord>>],
+) -> Result<(), RunError> {
     let kafka = &shared.settings.service.kafka;
     let topic = kafka.coordination_topic.as_str();
     let client = |error| RunError::Kafka(explain("coordination", &error, None));
@@ -74,6 +80,8 @@ pub fn run(shared: &Arc<Shared>, listeners: &[Sender<CoordinationRecord>]) -> Re
         reader,
         election,
         coordination: Coordination::default(),
+        unheard: Vec::new(),
+        has_met_end: false,
         leading: None,
         next_look_ms: shared.clock.now_ms() + LOOK_UP_MS,
         complaints: Complaints::default(),
@@ -176,7 +184,6 @@ impl Coordinator<'_> {
     /// Reads what has come, waiting a little for the first.
     fn read(&mut self) -> Result<(), RunError> {
         let mut timeout = Duration::from_millis(20);
-        let mut records = Vec::new();
         for _ in 0..MESSAGES_MAX {
             match self.reader.poll(timeout) {
                 Polled::Message(message) => {
@@ -189,10 +196,11 @@ impl Coordinator<'_> {
                             message.topic()
                         ))
                     })?;
-                    records.push(record);
+                    self.coordination.apply(&record);
+                    self.unheard.push(record);
                     timeout = Duration::ZERO;
                 }
-                Polled::End => {}
+                Polled::End => self.has_met_end = true,
                 Polled::Failed(error) => {
                     self.complaints.warn(&explain("coordination", &error, None));
                     break;
@@ -200,25 +208,31 @@ impl Coordinator<'_> {
                 Polled::Nothing => break,
             }
         }
-        for record in records {
-            self.take(record)?;
+        if self.has_met_end && !self.unheard.is_empty() {
+            self.pass_on()?;
         }
         Ok(())
     }
 
-    fn take(&mut self, record: CoordinationRecord) -> Result<(), RunError> {
-        self.coordination.apply(&record);
-        if let CoordinationRecord::Settings { canonical } = &record {
-            self.compare_settings(canonical)?;
+    fn pass_on(&mut self) -> Result<(), RunError> {
+        let records = std::mem::take(&mut self.unheard);
+        let mut settings = records.iter().rev().filter_map(|record| match record {
+            CoordinationRecord::Settings { canonical } => Some(canonical),
+            _ => None,
+        });
+        if let Some(in_force) = settings.next() {
+            self.compare_settings(in_force)?;
         }
-        if let Some(leading) = &mut self.leading
-            && leading.awaited.front() == Some(&record)
-        {
-            leading.awaited.pop_front();
+        if let Some(leading) = &mut self.leading {
+            for record in &records {
+                if leading.awaited.front() == Some(record) {
+                    leading.awaited.pop_front();
+                }
+            }
         }
         for listener in self.listeners {
             // A stage that has ended is about to end the service.
-            let _ = listener.send(record.clone());
+            let _ = listener.send(records.clone());
         }
         Ok(())
     }
@@ -331,13 +345,13 @@ impl Coordinator<'_> {
     }
 
     /// Looks at the input topics: names sources that are new, and retires those that are gone.
-    fn look_up(&self, leading: &mut Leading, now_ms: u64) -> Option<CoordinationRecord> {
+    fn look_up(&mut self, leading: &mut Leading, now_ms: u64) -> Option<CoordinationRecord> {
         let topics = &self.shared.settings.service.kafka.input_topics;
-        let look = LookUp::new(&self.reader, topics);
+        let look = LookUp::new(&self.reader, topics, &mut self.complaints);
         let coordination = &self.coordination;
         let found: Vec<SourceName> = look.found.iter().cloned().collect();
         let named = leading.leader.new_sources(coordination, &found);
-        let seen = look.sightings(&self.reader, coordination);
+        let seen = look.sightings(&self.reader, coordination, &mut self.complaints);
         named.or_else(|| leading.retirement.look(coordination, seen, now_ms))
     }
 

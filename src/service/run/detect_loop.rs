@@ -60,7 +60,7 @@ pub(super) struct DetectLoop<'a> {
 
 pub fn run(
     shared: &Arc<Shared>,
-    coordination: &Receiver<CoordinationRecord>,
+    coordination: &Receiver<Vec<CoordinationRecord>>,
     runtime: Handle,
 ) -> Result<(), RunError> {
     let settings = &shared.settings;
@@ -137,7 +137,7 @@ fn parse_settings(canonical: &str) -> Option<DetectSettings> {
 }
 
 impl DetectLoop<'_> {
-    fn turn(&mut self, coordination: &Receiver<CoordinationRecord>) -> Result<(), RunError> {
+    fn turn(&mut self, coordination: &Receiver<Vec<CoordinationRecord>>) -> Result<(), RunError> {
         if self.checkpoints.has_failed() {
             let text = "a thread for checkpoints met a bug and stopped; please report it";
             return Err(RunError::Failed(text.to_string()));
@@ -147,12 +147,12 @@ impl DetectLoop<'_> {
         // What ends the waiting of an engine comes here and not with a message.
         if polled == 0
             && self.member.is_blocked()
-            && let Ok(record) = coordination.recv_timeout(WAIT)
+            && let Ok(records) = coordination.recv_timeout(WAIT)
         {
-            self.coordinate(&record)?;
+            self.coordinate(&records)?;
         }
-        for record in coordination.try_iter() {
-            self.coordinate(&record)?;
+        for records in coordination.try_iter() {
+            self.coordinate(&records)?;
         }
         if let Some(reason) = self.teller.take_failed() {
             self.lose_teller(&reason)?;
@@ -174,8 +174,8 @@ impl DetectLoop<'_> {
         Ok(())
     }
 
-    fn coordinate(&mut self, record: &CoordinationRecord) -> Result<(), RunError> {
-        let actions = self.member.coordinate(record);
+    fn coordinate(&mut self, records: &[CoordinationRecord]) -> Result<(), RunError> {
+        let actions = self.member.coordinate(records);
         self.perform(actions)
     }
 

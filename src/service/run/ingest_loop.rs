@@ -58,7 +58,7 @@ pub(super) struct IngestLoop<'scope, 'a> {
 
 pub fn run(
     shared: &Arc<Shared>,
-    coordination: &Receiver<CoordinationRecord>,
+    coordination: &Receiver<Vec<CoordinationRecord>>,
 ) -> Result<(), RunError> {
     let settings = &shared.settings;
     let kafka = &settings.service.kafka;
@@ -120,12 +120,12 @@ fn setup(shared: &Shared) -> IngestSetup {
 }
 
 impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
-    fn run(&mut self, coordination: &Receiver<CoordinationRecord>) -> Result<(), RunError> {
+    fn run(&mut self, coordination: &Receiver<Vec<CoordinationRecord>>) -> Result<(), RunError> {
         let watch = &self.shared.watch;
         watch.watch_loop(Stage::Ingest, self.shared.clock.now_ms());
         while !self.shared.is_stopped() {
-            for record in coordination.try_iter() {
-                let actions = self.member.coordinate(&record);
+            for records in coordination.try_iter() {
+                let actions = self.member.coordinate(&records);
                 self.perform(actions)?;
             }
             self.turn()?;

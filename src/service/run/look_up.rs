@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::explain;
+use super::complaints::Complaints;
 use crate::protocol::{Coordination, Sighting, SourceName};
 use crate::source::kafka::{Committed, GroupConsumer, Place, is_unknown_topic};
 
@@ -16,7 +17,7 @@ pub struct LookUp {
 }
 
 impl LookUp {
-    pub fn new(client: &GroupConsumer, topics: &[String]) -> Self {
+    pub fn new(client: &GroupConsumer, topics: &[String], complaints: &mut Complaints) -> Self {
         let mut look = LookUp {
             found: BTreeSet::new(),
             unanswered: BTreeSet::new(),
@@ -34,7 +35,7 @@ impl LookUp {
                     if !is_unknown_topic(&error) {
                         look.unanswered.insert(topic.clone());
                     }
-                    tracing::warn!("{}", explain(&format!("topic {topic}"), &error, None));
+                    complaints.warn(&explain(&format!("topic {topic}"), &error, None));
                 }
             }
         }
@@ -47,20 +48,27 @@ impl LookUp {
         &self,
         client: &GroupConsumer,
         coordination: &Coordination,
+        complaints: &mut Complaints,
     ) -> impl Fn(&SourceName) -> Sighting {
         let absent = coordination.sources().map(|(name, _)| name);
         let absent = absent
             .filter(|name| !self.found.contains(name) && !self.unanswered.contains(&name.topic));
-        let absent: Vec<Place> = absent
-            .map(|name| (name.topic.clone(), name.partition))
-            .collect();
-        // Without an answer nothing is known of them.
-        let committed = if absent.is_empty() {
-            Vec::new()
-        } else {
-            client.committed(&absent).unwrap_or_default()
-        };
-        let committed: BTreeMap<Place, Committed> = committed.into_iter().collect();
+        let mut by_topic: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
+        for name in absent {
+            let places = by_topic.entry(&name.topic).or_default();
+            places.push((name.topic.clone(), name.partition));
+        }
+        let mut committed: BTreeMap<Place, Committed> = BTreeMap::new();
+        for (topic, places) in by_topic {
+            match client.committed(&places) {
+                Ok(found) => committed.extend(found),
+                // Nothing is known of them, and time waits on.
+                Err(error) => {
+                    let doing = format!("whether topic {topic} is still read");
+                    complaints.warn(&explain(&doing, &error, None));
+                }
+            }
+        }
         move |name| {
             if self.found.contains(name) {
                 return Sighting::Present;

@@ -65,3 +65,21 @@ fn a_partition_that_has_stopped_does_not_hold_up_the_threshold_of_the_others() {
         assert_eq!(edges(&insights_of(&live.said())), expected);
     }
 }
+
+/// Row 16: the record comes with those that a partition decides on, before they are committed.
+#[test]
+fn what_a_partition_decided_before_it_stopped_is_said() {
+    for (_, record) in unreadable() {
+        let mut live = Live::begun(surges_with_fixed_threshold());
+        live.sleeps[JUDGES] = true;
+        live.run_to(HAPPENS + 13);
+        live.broker.rates[0].append(record);
+        live.sleeps[JUDGES] = false;
+        live.run_to(HAPPENS + 14);
+        let said = insights_of(&about(&live.said(), &name_in(0, 2)));
+        let name = name_in(0, 2);
+        assert_eq!(edges(&said), [("Start".to_string(), name)]);
+        let failed = &live.members[JUDGES].failed;
+        assert_eq!(failed.keys().collect::<Vec<_>>(), [&0]);
+    }
+}

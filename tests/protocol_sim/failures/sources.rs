@@ -89,3 +89,20 @@ fn a_partition_that_begins_anew_does_not_wait_for_a_source_that_is_gone() {
     assert!(live.closed() > Some(HAPPENS), "{:?}", live.closed());
     check_pairs(&live.insights(), 0);
 }
+
+/// Row 24: a process that reads the whole past hears of the retirement with the name.
+#[test]
+fn a_source_that_came_back_is_not_begun_as_the_one_that_was_retired() {
+    let mut live = retired();
+    live.world = one_source_idle();
+    live.world.sources[1].pop();
+    live.run_to(HAPPENS);
+    // More of it is there by the time that another process begins to read.
+    live.sleeps[COUNTS] = true;
+    live.world = one_source_idle();
+    live.run_to(LAST + 1);
+    live.sleeps[COUNTS] = false;
+    live.restart(COUNTS);
+    live.run_to(LAST + 2);
+    live.check("a source came back before a restart");
+}
