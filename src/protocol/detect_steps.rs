@@ -338,8 +338,8 @@ impl DetectMember {
     }
 
     /// Reports nothing of partitions that have failed, or began anew and have met no count yet, for
-    /// the hour that all wait for once another has reported it: the threshold of the others must not
-    /// wait for somebody to look at them, or for a count.
+    /// the hour that all wait for once another has reported it: the threshold of the others must
+    /// not wait for somebody to look at them, or for a count.
     pub(super) fn report_absent(&mut self) -> Vec<DetectAction> {
         let coordination = &self.coordination;
         let next = coordination.next_hour();

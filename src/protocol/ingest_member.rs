@@ -380,6 +380,12 @@ impl IngestMember {
         std::mem::take(&mut self.notes)
     }
 
+    /// Whether messages up to an offset count, and are not read for their event ids only.
+    pub fn counts_at(&self, name: &SourceName, offset: u64) -> bool {
+        let source = self.sources.get(name).and_then(|source| source.resumed);
+        source.is_none_or(|resumed| offset >= resumed.committed)
+    }
+
     /// What became of events, of sources that were taken away as well.
     pub fn counts(&self) -> IngestCounts {
         let mut counts = self.counts_before;

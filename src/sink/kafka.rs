@@ -50,6 +50,10 @@ pub enum TransactionEnd {
         reason: String,
         /// The group has another generation: its news come with the next polls.
         is_out_of_group: bool,
+        /// Topic of a record that was not taken.
+        topic: Option<String>,
+        /// It was not taken for what it is, so that another attempt is of no use.
+        is_refused: bool,
     },
     /// Nobody knows how it ended, or this producer is of no more use: another has to be begun, and
     /// the brokers asked what is committed.
@@ -63,20 +67,27 @@ pub enum TransactionEnd {
 /// Collects what could not be delivered.
 #[derive(Clone, Default)]
 struct Deliveries {
-    failed: Arc<Mutex<Option<String>>>,
+    failed: Arc<Mutex<Option<Undelivered>>>,
+}
+
+/// The first record that was not taken.
+struct Undelivered {
+    topic: String,
+    reason: String,
+    is_refused: bool,
 }
 
 /// A producer of transactions. It has no thread of its own that takes in what was delivered: a
 /// commit does that, and rdkafka's thread for it never rests.
 pub struct TransactionProducer {
     producer: Arc<BaseProducer<Deliveries>>,
-    failed: Arc<Mutex<Option<String>>>,
+    failed: Arc<Mutex<Option<Undelivered>>>,
 }
 
 /// A producer of single records that are the same whoever writes them, and how often.
 pub struct PlainProducer {
     producer: BaseProducer<Deliveries>,
-    failed: Arc<Mutex<Option<String>>>,
+    failed: Arc<Mutex<Option<Undelivered>>>,
 }
 
 impl ClientContext for Deliveries {
@@ -97,9 +108,12 @@ impl ProducerContext for Deliveries {
             if is_purged(error) {
                 return;
             }
-            let text = format!("{}: {error}", message.topic());
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.get_or_insert(text);
+            failed.get_or_insert_with(|| Undelivered {
+                topic: message.topic().to_string(),
+                reason: format!("{}: {error}", message.topic()),
+                is_refused: is_refusal(error),
+            });
         }
     }
 }
@@ -112,6 +126,17 @@ impl TransactionProducer {
         name: &str,
         timeout: Duration,
     ) -> KafkaResult<Self> {
+        let producer = Self::create(properties, name, timeout)?;
+        producer.producer.init_transactions(ASK_TIMEOUT)?;
+        Ok(producer)
+    }
+
+    /// A producer that has shut out nobody; an error where properties do not fit.
+    pub fn create(
+        properties: &BTreeMap<String, String>,
+        name: &str,
+        timeout: Duration,
+    ) -> KafkaResult<Self> {
         let mut config = base_config(properties);
         config.set("transactional.id", name);
         if !properties.contains_key(TIMEOUT_PROPERTY) {
@@ -120,7 +145,6 @@ impl TransactionProducer {
         let context = Deliveries::default();
         let failed = Arc::clone(&context.failed);
         let producer: BaseProducer<Deliveries> = config.create_with_context(context)?;
-        producer.init_transactions(ASK_TIMEOUT)?;
         let producer = Arc::new(producer);
         Ok(TransactionProducer { producer, failed })
     }
@@ -148,7 +172,8 @@ impl TransactionProducer {
         if is_fatal(&error) {
             return lost(&error);
         }
-        let reason = lock(&self.failed).take();
+        let failed = lock(&self.failed).take();
+        let reason = failed.as_ref().map(|failed| failed.reason.clone());
         let reason = reason.unwrap_or_else(|| error.to_string());
         // An abort waits for every delivery, and nobody but this takes them in.
         self.producer
@@ -168,6 +193,8 @@ impl TransactionProducer {
         TransactionEnd::Aborted {
             reason,
             is_out_of_group: is_out_of_group(&error),
+            is_refused: failed.as_ref().is_some_and(|failed| failed.is_refused),
+            topic: failed.map(|failed| failed.topic),
         }
     }
 
@@ -266,7 +293,7 @@ impl PlainProducer {
     /// Why something sent is not there, as far as that is known; waits for nothing.
     pub fn take_failed(&self) -> Option<String> {
         self.producer.poll(Duration::ZERO);
-        lock(&self.failed).take()
+        lock(&self.failed).take().map(|failed| failed.reason)
     }
 
     /// Waits until everything sent is there; the reason if something is not.
@@ -274,7 +301,7 @@ impl PlainProducer {
         let flushed = self.producer.flush(ASK_TIMEOUT);
         let failed = lock(&self.failed).take();
         match (failed, flushed) {
-            (Some(reason), _) => Err(reason),
+            (Some(failed), _) => Err(failed.reason),
             (None, Err(error)) => Err(error.to_string()),
             (None, Ok(())) => Ok(()),
         }
@@ -344,6 +371,23 @@ fn is_purged(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+    )
+}
+
+/// Whether brokers do not take a record whenever it is sent.
+fn is_refusal(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::PolicyViolation
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+        )
     )
 }
 

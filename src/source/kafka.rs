@@ -26,6 +26,9 @@ pub type Committed = Option<(u64, String)>;
 
 /// Time that a question to the brokers may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a member may do something else than poll; not less than its session.
+const POLL_INTERVAL: Duration = Duration::from_secs(300);
+const POLL_PROPERTY: &str = "max.poll.interval.ms";
 
 /// A change of what a member owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +162,17 @@ impl GroupConsumer {
         session_timeout: Duration,
         topics: &[&str],
     ) -> KafkaResult<Self> {
+        let member = Self::member(properties, group, session_timeout)?;
+        member.consumer.subscribe(topics)?;
+        Ok(member)
+    }
+
+    /// A member of a group that has not joined it; an error where properties do not fit.
+    pub fn member(
+        properties: &BTreeMap<String, String>,
+        group: &str,
+        session_timeout: Duration,
+    ) -> KafkaResult<Self> {
         let mut config = base_config(properties);
         let session_ms = session_timeout.as_millis();
         config.set("group.id", group);
@@ -166,9 +180,11 @@ impl GroupConsumer {
         config.set("session.timeout.ms", session_ms.to_string());
         let heartbeat_ms = (session_ms / 5).clamp(100, 3000);
         config.set("heartbeat.interval.ms", heartbeat_ms.to_string());
-        let consumer: BaseConsumer<GroupContext> =
-            config.create_with_context(GroupContext::default())?;
-        consumer.subscribe(topics)?;
+        if !properties.contains_key(POLL_PROPERTY) {
+            let longest_ms = session_ms.max(POLL_INTERVAL.as_millis());
+            config.set(POLL_PROPERTY, longest_ms.to_string());
+        }
+        let consumer = config.create_with_context(GroupContext::default())?;
         Ok(GroupConsumer { consumer })
     }
 

@@ -1,7 +1,8 @@
 //! Threads that read and write checkpoints, so that detection does not wait for the store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,6 @@ use crate::protocol::{Checkpoint, CheckpointName, Found};
 use crate::store::{CheckpointStore, SavedCheckpoint, StoreError};
 use crate::telemetry::metrics::{CheckpointFailure, CheckpointMetrics};
 
-/// Checkpoints that wait to be written; over it one is left out.
-const WAITING_MAX: usize = 64;
 /// Threads that read checkpoints.
 const LOADERS: usize = 2;
 /// Time that the last checkpoints may take.
@@ -34,6 +33,9 @@ pub struct Finding {
     pub found: Found,
 }
 
+/// A partition with the names of its checkpoints, or why they cannot be had.
+pub type Listed = (Finding, Option<String>);
+
 /// A question to the store.
 enum Order {
     List(Finding),
@@ -49,22 +51,34 @@ pub struct Loading {
 
 /// The threads.
 pub struct Checkpointing {
-    writer: Option<(SyncSender<Checkpoint>, JoinHandle<()>)>,
+    writer: Option<(Sender<u32>, JoinHandle<()>)>,
+    waiting: Waiting,
     orders: Vec<Sender<Order>>,
     loaders: Vec<JoinHandle<()>>,
-    listed: Receiver<Result<Finding, (Finding, StoreError)>>,
+    listed: Receiver<Listed>,
     loaded: Receiver<Loading>,
     /// Questions that are not answered.
     asked: usize,
     written: Receiver<Written>,
-    /// When each partition that this process has was saved last, or given to it.
-    saved: BTreeMap<u32, Instant>,
+    saved: BTreeMap<u32, Saved>,
     last_bytes: Option<usize>,
+}
+
+/// Checkpoints that wait to be written: of each partition the newest.
+type Waiting = Arc<Mutex<BTreeMap<u32, Checkpoint>>>;
+
+/// What is saved of a partition that this process has.
+struct Saved {
+    /// Position that its newest checkpoint reflects, if this process wrote or read it.
+    position: Option<u64>,
+    /// When that was its state, as far as this process knows.
+    at: Instant,
 }
 
 /// How writing a checkpoint went.
 struct Written {
     partition: u32,
+    position: u64,
     /// Bytes and time taken, unless it failed.
     result: Option<(usize, Duration)>,
 }
@@ -72,11 +86,15 @@ struct Written {
 impl Checkpointing {
     pub fn start(store: CheckpointStore, keep: usize) -> Result<Self, RunError> {
         let failed = |error| RunError::Failed(format!("cannot start a thread: {error}"));
-        let (queue, ordered) = sync_channel(WAITING_MAX);
+        let (queue, ordered) = channel();
+        let waiting = Waiting::default();
         let (done, written) = channel();
         let for_writer = store.clone();
         let thread = std::thread::Builder::new().name("checkpoints".to_string());
-        let thread = thread.spawn(move || write_all(&for_writer, &ordered, keep, &done));
+        let of_writer = Arc::clone(&waiting);
+        let thread = thread.spawn(move || {
+            write_all(&for_writer, &ordered, &of_writer, keep, &done);
+        });
         let (found, listed) = channel();
         let (out, loaded) = channel();
         let (mut orders, mut loaders) = (Vec::new(), Vec::new());
@@ -90,6 +108,7 @@ impl Checkpointing {
         }
         Ok(Checkpointing {
             writer: Some((queue, thread.map_err(failed)?)),
+            waiting,
             orders,
             loaders,
             listed,
@@ -129,7 +148,7 @@ impl Checkpointing {
     }
 
     /// Partitions whose checkpoints were listed since the last call, or could not be.
-    pub fn listed(&mut self) -> Vec<Result<Finding, (Finding, StoreError)>> {
+    pub fn listed(&mut self) -> Vec<Listed> {
         let listed: Vec<_> = self.listed.try_iter().collect();
         self.asked -= listed.len();
         listed
@@ -142,41 +161,60 @@ impl Checkpointing {
         loaded
     }
 
-    /// Has a checkpoint written. While the store is behind, one is left out: the next will do.
+    /// Has a checkpoint written, in place of an older one of the partition that waits: while the
+    /// store is behind, the newest will do.
     pub fn save(&mut self, checkpoint: Checkpoint) {
         let Some((queue, _)) = &self.writer else {
             return;
         };
-        if let Err(TrySendError::Full(left_out)) = queue.try_send(checkpoint) {
+        let partition = checkpoint.partition;
+        if lock(&self.waiting).insert(partition, checkpoint).is_some() {
             tracing::warn!(
-                partition = left_out.partition,
+                partition,
                 "a checkpoint was left out: the store is slow or away"
             );
+        } else {
+            // The writer ends only with this value.
+            let _ = queue.send(partition);
         }
     }
 
     /// A partition was given to this process: until it is saved its checkpoint is as old as that.
     pub fn given(&mut self, partition: u32) {
-        self.saved.insert(partition, Instant::now());
+        let saved = Saved {
+            position: None,
+            at: Instant::now(),
+        };
+        self.saved.insert(partition, saved);
     }
 
     pub fn taken_away(&mut self, partition: u32) {
         self.saved.remove(&partition);
     }
 
-    /// Time since the last checkpoint of the partition, of those given, that was saved longest ago.
+    /// A partition stands at a position: where that is what is saved, its checkpoint is not old.
+    pub fn stands_at(&mut self, partition: u32, position: u64) {
+        if let Some(saved) = self.saved.get_mut(&partition)
+            && saved.position == Some(position)
+        {
+            saved.at = Instant::now();
+        }
+    }
+
+    /// Time for which a partition of those given has gone on since its checkpoint, the longest.
     pub fn oldest_age(&self, partitions: &BTreeSet<u32>) -> Option<Duration> {
         let saved = partitions.iter().filter_map(|one| self.saved.get(one));
-        saved.map(Instant::elapsed).max()
+        saved.map(|saved| saved.at.elapsed()).max()
     }
 
     /// Sets what the metrics show of checkpoints written since the last call.
     pub fn show(&mut self, metrics: &CheckpointMetrics) {
-        for Written { partition, result } in self.written.try_iter() {
-            match result {
+        for written in self.written.try_iter() {
+            match written.result {
                 Some((bytes, took)) => {
-                    if let Some(saved) = self.saved.get_mut(&partition) {
-                        *saved = Instant::now();
+                    if let Some(saved) = self.saved.get_mut(&written.partition) {
+                        saved.position = Some(written.position);
+                        saved.at = Instant::now();
                     }
                     self.last_bytes = Some(bytes);
                     metrics.duration.record((), took);
@@ -206,11 +244,15 @@ impl Checkpointing {
 
 fn write_all(
     store: &CheckpointStore,
-    checkpoints: &Receiver<Checkpoint>,
+    partitions: &Receiver<u32>,
+    waiting: &Waiting,
     keep: usize,
     done: &Sender<Written>,
 ) {
-    while let Ok(checkpoint) = checkpoints.recv() {
+    while let Ok(partition) = partitions.recv() {
+        let Some(checkpoint) = lock(waiting).remove(&partition) else {
+            continue;
+        };
         let began = Instant::now();
         let saved = SavedCheckpoint {
             partition: checkpoint.partition,
@@ -228,6 +270,7 @@ fn write_all(
         // Nobody may want to know any more.
         let _ = done.send(Written {
             partition: saved.partition,
+            position: saved.offset,
             result,
         });
         match written {
@@ -244,7 +287,7 @@ fn write_all(
 fn ask_all(
     store: &CheckpointStore,
     orders: &Receiver<Order>,
-    listed: &Sender<Result<Finding, (Finding, StoreError)>>,
+    listed: &Sender<Listed>,
     loaded: &Sender<Loading>,
 ) {
     let mut complaints = Complaints::default();
@@ -268,15 +311,15 @@ fn ask_all(
     }
 }
 
-fn list(store: &CheckpointStore, mut finding: Finding) -> Result<Finding, (Finding, StoreError)> {
+fn list(store: &CheckpointStore, mut finding: Finding) -> Listed {
     match store.list(finding.partition) {
         Ok(names) => {
             let names = names.into_iter();
             let names = names.map(|(offset, digest)| CheckpointName { offset, digest });
             finding.found.checkpoints = names.collect();
-            Ok(finding)
+            (finding, None)
         }
-        Err(error) => Err((finding, error)),
+        Err(error) => (finding, Some(error.to_string())),
     }
 }
 
@@ -314,4 +357,8 @@ fn restore(saved: SavedCheckpoint) -> LoadResult {
     };
     let engine = Engine::restore(settings, &saved.snapshot).map_err(|error| error.to_string())?;
     Ok((Box::new(engine), saved.canonical, saved.is_rebuilt))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

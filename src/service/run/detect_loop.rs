@@ -13,7 +13,6 @@ use super::checkpointing::{Checkpointing, Finding, Loading};
 use super::clients::explain;
 use super::complaints::Complaints;
 use super::detect_watch::Shown;
-use super::output::outgoing;
 use super::producers::Producer;
 use super::to_find::ToFind;
 use super::watch::GaugeClock;
@@ -21,11 +20,9 @@ use super::{RunError, Shared};
 use crate::config::{OnGap, Settings};
 use crate::detect::{DetectSettings, FleetScope};
 use crate::formats::RecordContext;
-use crate::protocol::{
-    CoordinationRecord, DetectAction, DetectMember, DetectSetup, DetectTransaction, Found,
-};
+use crate::protocol::{CoordinationRecord, DetectAction, DetectMember, DetectSetup, Found};
 use crate::rateslog::kafka::from_message;
-use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
+use crate::sink::kafka::{OutgoingRecord, PlainProducer};
 use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_out_of_range};
 use crate::store::CheckpointStore;
 use crate::telemetry::metrics::Stage;
@@ -39,16 +36,16 @@ pub(super) struct DetectLoop<'a> {
     pub(super) shared: &'a Shared,
     pub(super) topic: String,
     pub(super) consumer: GroupConsumer,
-    producer: Producer,
+    pub(super) producer: Producer,
     /// Reports to the coordinator.
-    teller: PlainProducer,
+    pub(super) teller: PlainProducer,
     pub(super) member: DetectMember,
     pub(super) checkpoints: Checkpointing,
     pub(super) owned: BTreeSet<u32>,
     /// Partitions to ask brokers and store for, with their generation.
     to_find: ToFind<(u32, u64)>,
     /// Something was told that is not known to be there.
-    has_told: bool,
+    pub(super) has_told: bool,
     pub(super) complaints: Complaints,
     pub(super) gauges: GaugeClock,
     pub(super) shown: Shown,
@@ -241,6 +238,7 @@ impl DetectLoop<'_> {
                         self.given.remove(partition);
                         self.failed.remove(partition);
                         self.checkpoints.taken_away(*partition);
+                        self.shown.forget(*partition);
                         kafka.forget_partition(&self.topic, *partition as i32);
                         kafka.watermarks.forget_detect(*partition as i32);
                     }
@@ -261,7 +259,7 @@ impl DetectLoop<'_> {
         Ok(())
     }
 
-    fn perform(&mut self, actions: Vec<DetectAction>) -> Result<(), RunError> {
+    pub(super) fn perform(&mut self, actions: Vec<DetectAction>) -> Result<(), RunError> {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             match action {
@@ -311,7 +309,7 @@ impl DetectLoop<'_> {
     }
 
     /// Reports may be missing: another producer takes them, and everything is found anew.
-    fn lose_teller(&mut self, reason: &str) -> Result<(), RunError> {
+    pub(super) fn lose_teller(&mut self, reason: &str) -> Result<(), RunError> {
         self.complaints.warn(&format!(
             "detect: reports were not taken: {reason}; beginning again"
         ));
@@ -341,13 +339,16 @@ impl DetectLoop<'_> {
                 return Ok(());
             }
         };
-        for (partition, generation) in wanted {
+        let mut wanted = wanted.into_iter();
+        while let Some((partition, generation)) = wanted.next() {
             let place = self.place(partition);
             let ends = match self.consumer.ends(&place) {
                 Ok(ends) => ends,
                 Err(error) => {
+                    // The loop has more to do than to wait for each.
+                    self.to_find.failed(wanted.by_ref(), now_ms);
                     self.cannot_find(partition, generation, &error.to_string());
-                    continue;
+                    break;
                 }
             };
             let own = committed.iter().find(|(other, _)| *other == place);
@@ -367,17 +368,16 @@ impl DetectLoop<'_> {
 
     /// Takes in what the store said.
     fn take_found(&mut self) -> Result<(), RunError> {
-        for listed in self.checkpoints.listed() {
-            match listed {
-                Ok(one) => {
+        for (one, failure) in self.checkpoints.listed() {
+            match failure {
+                None => {
                     let actions = self.member.found(one.partition, one.generation, one.found);
                     self.perform(actions)?;
                 }
-                Err((finding, error)) if self.owned.contains(&finding.partition) => {
-                    let reason = error.to_string();
-                    self.cannot_find(finding.partition, finding.generation, &reason);
+                Some(reason) if self.owned.contains(&one.partition) => {
+                    self.cannot_find(one.partition, one.generation, &reason);
                 }
-                Err(_) => {}
+                Some(_) => {}
             }
         }
         Ok(())
@@ -418,78 +418,6 @@ impl DetectLoop<'_> {
         }
         let actions = self.member.assigned(&partitions);
         self.perform(actions)
-    }
-
-    fn commit(&mut self, transaction: &DetectTransaction) -> Result<Vec<DetectAction>, RunError> {
-        let now_ms = self.shared.clock.now_ms();
-        if std::mem::take(&mut self.has_told)
-            && let Err(reason) = self.teller.flush()
-        {
-            self.member.aborted(now_ms);
-            self.lose_teller(&reason)?;
-            return Ok(Vec::new());
-        }
-        let Some(group) = self.consumer.group() else {
-            self.member.aborted(now_ms);
-            return Ok(Vec::new());
-        };
-        let kafka = &self.shared.settings.service.kafka;
-        let keys: Vec<String> = transaction
-            .outputs
-            .iter()
-            .map(super::output::key_of)
-            .collect();
-        let records: Vec<OutgoingRecord<'_>> = transaction
-            .outputs
-            .iter()
-            .zip(&keys)
-            .map(|(output, key)| outgoing(output, key, &kafka.output_topic, &kafka.group))
-            .collect();
-        let positions: Vec<_> = transaction
-            .offsets
-            .iter()
-            .map(|(partition, offset, metadata)| {
-                (self.topic.as_str(), *partition, *offset, metadata.as_str())
-            })
-            .collect();
-        let began = Instant::now();
-        let end = self.producer.write(&records, &positions, Some(&group))?;
-        self.shared
-            .watch
-            .transaction_ended(Stage::Detect, &end, began.elapsed());
-        Ok(match end {
-            TransactionEnd::Committed => {
-                self.count_insights(transaction);
-                self.member.committed(transaction, now_ms)
-            }
-            TransactionEnd::Aborted { reason, .. } => {
-                tracing::warn!("detect: a transaction was given up: {reason}; trying again");
-                self.member.aborted(now_ms);
-                Vec::new()
-            }
-            TransactionEnd::Lost { .. } => {
-                self.member.aborted(now_ms);
-                Vec::new()
-            }
-        })
-    }
-
-    /// Commits what was decided and saves all state.
-    fn drain(&mut self) -> Result<(), RunError> {
-        if self.producer.can_end()
-            && let Some(transaction) = self.member.prepare()
-        {
-            let actions = self.commit(&transaction)?;
-            self.perform(actions)?;
-        }
-        let actions = self.member.save_all();
-        self.perform(actions)?;
-        self.checkpoints.finish();
-        Ok(())
-    }
-
-    pub(super) fn place(&self, partition: u32) -> (String, u32) {
-        (self.topic.clone(), partition)
     }
 
     fn failure(&self, doing: &str, partition: u32, error: &rdkafka::error::KafkaError) -> RunError {

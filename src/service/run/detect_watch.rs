@@ -1,5 +1,6 @@
 //! What stage 2 lets others see: gauges, counters, readiness, log lines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::detect_loop::DetectLoop;
@@ -12,7 +13,21 @@ pub(super) struct Shown {
     pub replayed: u64,
     duplicates: u64,
     gaps: u64,
+    /// By partition, what its state counted when it was looked at last: what was counted before it
+    /// came here is not counted again.
+    states: BTreeMap<u32, Counted>,
+}
+
+#[derive(Clone, Copy)]
+struct Counted {
+    refused: u64,
     regressions: u64,
+}
+
+impl Shown {
+    pub fn forget(&mut self, partition: u32) {
+        self.states.remove(&partition);
+    }
 }
 
 impl DetectLoop<'_> {
@@ -24,9 +39,10 @@ impl DetectLoop<'_> {
             return;
         }
         let metrics = &watch.metrics;
-        let (mut series, mut refused, mut bytes, mut regressions) = (0, 0, 0, 0);
+        let (mut series, mut bytes) = (0, 0);
         let mut threshold = None;
         for (partition, position, closed, stats) in self.member.states() {
+            self.checkpoints.stands_at(partition, position);
             if let Some(closed) = closed {
                 metrics
                     .kafka
@@ -42,19 +58,22 @@ impl DetectLoop<'_> {
             }
             let Some(stats) = stats else { continue };
             series += stats.series;
-            refused += stats.counts.entries_untracked;
             bytes += stats.memory_bytes();
-            regressions += stats.watermark_regressions;
+            let now = Counted {
+                refused: stats.counts.entries_untracked,
+                regressions: stats.watermark_regressions,
+            };
+            let before = self.shown.states.insert(partition, now).unwrap_or(now);
+            let refused = now.refused.saturating_sub(before.refused);
+            metrics.detection.entries_refused.inc_by(refused);
+            let regressions = now.regressions.saturating_sub(before.regressions);
+            metrics.kafka.watermark_regressions.inc_by(regressions);
             threshold = threshold.or(stats.threshold);
         }
         metrics
             .detection
             .series
             .set(SeriesState::Tracked, series as f64);
-        metrics
-            .detection
-            .series
-            .set(SeriesState::Refused, refused as f64);
         metrics.detection.state_bytes.set(bytes as f64);
         if let Some(threshold) = threshold {
             let live = threshold.live_series as f64;
@@ -65,11 +84,11 @@ impl DetectLoop<'_> {
             .detection
             .pipeline_is_silent
             .set(self.member.is_silent());
-        self.show_counters(regressions);
+        self.show_counters();
         self.show_readiness();
     }
 
-    fn show_counters(&mut self, regressions: u64) {
+    fn show_counters(&mut self) {
         let metrics = &self.shared.watch.metrics;
         let shown = &mut self.shown;
         let continuity = self.member.continuity();
@@ -95,11 +114,6 @@ impl DetectLoop<'_> {
                 &metrics.checkpoints.gap_batches,
                 &mut shown.gaps,
                 continuity.gap_batches,
-            ),
-            (
-                &metrics.kafka.watermark_regressions,
-                &mut shown.regressions,
-                regressions,
             ),
         ] {
             counter.inc_by(now.saturating_sub(*shown));

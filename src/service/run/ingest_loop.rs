@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::clients::explain;
 use super::complaints::Complaints;
 use super::decoding::{RawMessages, Readers, add};
-use super::output::dead_letter;
 use super::prober::{Prober, Question};
 use super::producers::Producer;
 use super::to_find::ToFind;
@@ -19,10 +18,8 @@ use crate::ingest::IngestCounts;
 use crate::protocol::{
     CoordinationRecord, IngestAction, IngestMember, IngestSetup, SourceFound, SourceName,
 };
-use crate::rateslog::kafka::to_message;
-use crate::sink::kafka::{OutgoingRecord, TransactionEnd};
 use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_out_of_range};
-use crate::telemetry::metrics::{DeadLetterOutcome, Stage};
+use crate::telemetry::metrics::Stage;
 
 /// Messages polled between two looks at other things.
 const POLLS_MAX: usize = 4000;
@@ -34,7 +31,7 @@ const URGENT_PROBE_MS: u64 = 200;
 pub(super) struct IngestLoop<'scope, 'a> {
     pub(super) shared: &'a Shared,
     pub(super) consumer: &'a GroupConsumer,
-    producer: Producer,
+    pub(super) producer: Producer,
     pub(super) member: IngestMember,
     readers: Readers<'scope, 'a>,
     prober: Prober,
@@ -49,7 +46,11 @@ pub(super) struct IngestLoop<'scope, 'a> {
     next_urgent_probe_ms: u64,
     /// A source was read to its end since brokers were last asked.
     has_met_end: bool,
-    complaints: Complaints,
+    pub(super) complaints: Complaints,
+    /// Transactions in a row in which dead letters were not taken.
+    pub(super) letters_not_taken: u32,
+    /// Jumps of the clock that were told.
+    pub(super) jumps: u64,
     /// Counts as the metrics have them.
     pub(super) counted: IngestCounts,
     pub(super) futures: u64,
@@ -95,6 +96,8 @@ pub fn run(
             next_urgent_probe_ms: 0,
             has_met_end: false,
             complaints: Complaints::default(),
+            letters_not_taken: 0,
+            jumps: 0,
             counted: IngestCounts::default(),
             futures: 0,
             gauges: GaugeClock::start(),
@@ -203,14 +206,17 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
     }
 
     /// Takes in what was read.
-    fn take_read(&mut self, timeout: Duration) -> Result<(), RunError> {
+    pub(super) fn take_read(&mut self, timeout: Duration) -> Result<(), RunError> {
         let mut timeout = timeout;
         while let Some(read) = self.readers.receive(timeout) {
             timeout = Duration::ZERO;
             if let Some(count) = self.outstanding.get_mut(&read.source) {
                 *count = count.saturating_sub(1);
             }
-            self.shared.watch.metrics.events.count_decoded(&read.counts);
+            let last = read.messages.messages.last().map_or(0, |last| last.offset);
+            if self.member.counts_at(&read.source, last) {
+                self.shared.watch.metrics.events.count_decoded(&read.counts);
+            }
             let actions = self
                 .member
                 .take(&read.source, read.generation, read.messages);
@@ -313,15 +319,18 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
                 return Ok(());
             }
         };
-        for (name, generation) in wanted {
+        let mut wanted = wanted.into_iter();
+        while let Some((name, generation)) = wanted.next() {
             let place = place_of(&name);
             let ends = match self.consumer.ends(&place) {
                 Ok(ends) => ends,
                 Err(error) => {
                     let text = explain("ends of sources", &error, None);
                     self.complaints.warn(&format!("{text}; trying again"));
+                    // The loop has more to do than to wait for each.
+                    self.to_find.failed(wanted.by_ref(), now_ms);
                     self.to_find.failed([(name, generation)], now_ms);
-                    continue;
+                    break;
                 }
             };
             let own = committed.iter().find(|(other, _)| *other == place);
@@ -399,78 +408,6 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
         }
         let actions = self.member.assigned(names);
         self.perform(actions)
-    }
-
-    fn commit(&mut self) -> Result<(), RunError> {
-        let Some(transaction) = self.member.transaction() else {
-            return Ok(());
-        };
-        let Some(group) = self.consumer.group() else {
-            self.member.aborted(self.shared.clock.now_ms());
-            return Ok(());
-        };
-        let kafka = &self.shared.settings.service.kafka;
-        let mut values = Vec::new();
-        let mut positions = Vec::new();
-        let mut records = Vec::new();
-        for part in &transaction.sources {
-            values.extend(
-                part.records
-                    .iter()
-                    .map(|(partition, record)| (*partition, to_message(record))),
-            );
-            let source = &part.source;
-            let position = (source.topic.as_str(), source.partition, part.offset);
-            positions.push((position.0, position.1, position.2, part.metadata.as_str()));
-            let letters = part.dead_letters.iter();
-            records.extend(letters.map(|letter| dead_letter(&kafka.dead_letter_topic, letter)));
-        }
-        records.extend(values.iter().map(|(partition, value)| OutgoingRecord {
-            topic: &kafka.rates_topic,
-            partition: Some(*partition),
-            key: None,
-            value,
-            headers: Vec::new(),
-        }));
-        let began = std::time::Instant::now();
-        let end = self.producer.write(&records, &positions, Some(&group))?;
-        self.shared
-            .watch
-            .transaction_ended(Stage::Ingest, &end, began.elapsed());
-        if end == TransactionEnd::Committed {
-            let letters = transaction
-                .sources
-                .iter()
-                .map(|part| part.dead_letters.len() as u64);
-            let dead = &self.shared.watch.metrics.events.dead_letters;
-            dead.add(DeadLetterOutcome::Sent, letters.sum());
-        }
-        let now_ms = self.shared.clock.now_ms();
-        match end {
-            TransactionEnd::Committed => self.member.committed(),
-            TransactionEnd::Aborted { reason, .. } => {
-                let text = format!("ingest: a transaction was given up: {reason}; trying again");
-                self.complaints.warn(&text);
-                if reason.starts_with(&format!("{}:", kafka.dead_letter_topic)) {
-                    // Counting must not wait for what could not be counted anyway.
-                    let dropped = self.member.drop_dead_letters();
-                    let dead = &self.shared.watch.metrics.events.dead_letters;
-                    dead.add(DeadLetterOutcome::Dropped, dropped);
-                }
-                self.member.aborted(now_ms);
-            }
-            TransactionEnd::Lost { .. } => self.member.aborted(now_ms),
-        }
-        Ok(())
-    }
-
-    /// Takes in what was read and commits it; what was only polled is the next owner's.
-    fn drain(&mut self) -> Result<(), RunError> {
-        self.take_read(Duration::from_millis(200))?;
-        if self.producer.can_end() && self.member.prepare() {
-            self.commit()?;
-        }
-        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ impl IngestLoop<'_, '_> {
             watch.metrics.events.count_time_jump();
         }
         self.futures = self.member.futures();
+        self.show_clock();
         let waiting = self.member.waiting();
         watch.unready(
             "ingest_starting",
@@ -58,6 +59,22 @@ impl IngestLoop<'_, '_> {
                 let held = stats.high.saturating_sub(stats.stable).max(0);
                 kafka.lso_lag.set(topic, partition, held as f64);
             }
+        }
+    }
+
+    /// Counts and tells where the clock was set: it is not followed, and a machine that slept is
+    /// behind by that for good.
+    fn show_clock(&mut self) {
+        let jumps = self.shared.clock.jumps();
+        let new = jumps.saturating_sub(self.jumps);
+        if new > 0 {
+            self.jumps = jumps;
+            self.shared.watch.metrics.service.clock_jumps.inc_by(new);
+            tracing::warn!(
+                "the machine's clock was set, or the machine slept: this instance goes on with the \
+                 time it had, which is what idle sources are judged by; restart it if the new time \
+                 is right"
+            );
         }
     }
 

@@ -10,8 +10,10 @@ mod clock;
 mod complaints;
 mod coordinator;
 mod decoding;
+mod detect_commit;
 mod detect_loop;
 mod detect_watch;
+mod ingest_commit;
 mod ingest_loop;
 mod ingest_watch;
 mod look_up;
@@ -30,7 +32,7 @@ use std::thread::JoinHandle;
 
 use thiserror::Error;
 
-use crate::config::{KafkaSettings, Role, Settings};
+use crate::config::{KafkaSettings, RatesLogKind, Role, Settings};
 use crate::detect::FleetScope;
 use crate::formats::Format;
 use crate::sink::kafka_lines::KafkaLines;
@@ -91,6 +93,12 @@ pub fn run(
     service
         .check_to_run()
         .map_err(|(key, problem)| RunError::Config { key, problem })?;
+    if let RatesLogKind::Segments(_) = &settings.rates_log {
+        return Err(RunError::Config {
+            key: "rates_log.kind".to_string(),
+            problem: "the service keeps the rates log in Kafka: leave it out".to_string(),
+        });
+    }
     let properties = clients::client_properties(&service.kafka)?;
     startup::prepare(&properties, service)?;
     let instance = service.kafka.instance.clone();

@@ -136,6 +136,8 @@ impl Producer {
             return Ok(TransactionEnd::Aborted {
                 reason: "there is no producer".to_string(),
                 is_out_of_group: false,
+                topic: None,
+                is_refused: false,
             });
         };
         let end = producer.write(records, positions, group);
@@ -184,7 +186,7 @@ impl Producer {
 }
 
 /// After how long a broker gives a transaction up that an instance left open when it died.
-fn transaction_timeout(session: Duration) -> Duration {
+pub(super) fn transaction_timeout(session: Duration) -> Duration {
     let timeout = session.saturating_sub(OPEN_LESS_THAN_SESSION);
     timeout.clamp(OPEN_MIN, OPEN_MAX)
 }

@@ -15,9 +15,11 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::RunError;
 use super::clients::explain;
+use super::producers::transaction_timeout;
 use crate::config::{KafkaSettings, Role, ServiceSettings};
 use crate::rateslog::kafka::{InternalTopic, create_topic};
-use crate::source::kafka::is_unknown_topic;
+use crate::sink::kafka::TransactionProducer;
+use crate::source::kafka::{GroupConsumer, is_unknown_topic};
 
 /// Time in which a broker has to answer.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +73,7 @@ pub fn prepare(
     settings: &ServiceSettings,
 ) -> Result<(), RunError> {
     let kafka = &settings.kafka;
+    check_properties(properties, kafka)?;
     let asker = Asker::new(properties, &kafka.group)?;
     asker.ask(None)?;
     if settings.role != Role::Detect {
@@ -90,6 +93,21 @@ pub fn prepare(
         check_partitions(kafka, &topic, found)?;
     }
     check_together(&asker, kafka)
+}
+
+/// Checks that the client takes the properties together, for a member of a group and for a producer
+/// of transactions.
+fn check_properties(
+    properties: &BTreeMap<String, String>,
+    kafka: &KafkaSettings,
+) -> Result<(), RunError> {
+    let session = Duration::from_secs(kafka.session_timeout_seconds);
+    let member = GroupConsumer::member(properties, &kafka.group, session);
+    member.map_err(|error| property_error(&error))?;
+    let timeout = transaction_timeout(session);
+    let producer = TransactionProducer::create(properties, &kafka.group, timeout);
+    producer.map_err(|error| property_error(&error))?;
+    Ok(())
 }
 
 /// Checks that the rates log and the coordination topic belong together: every partition is opened
@@ -387,6 +405,10 @@ fn property_error(error: &KafkaError) -> RunError {
         KafkaError::ClientConfig(_, problem, name, value) => RunError::Config {
             key: format!("kafka.properties.{name}"),
             problem: format!("librdkafka does not take `{value}`: {problem}"),
+        },
+        KafkaError::ClientCreation(problem) => RunError::Config {
+            key: "kafka.properties".to_string(),
+            problem: format!("librdkafka does not take them together: {problem}"),
         },
         other => RunError::Kafka(explain("cannot make a client", other, None)),
     }

@@ -1,8 +1,8 @@
 //! What detection holds and says: series, state, insights and their delay.
 
-use prometheus::{Error, Registry};
+use prometheus::{Error, IntCounter, Registry};
 
-use super::families::{Counters, Flag, Gauges, LateGauge};
+use super::families::{Counters, Flag, Gauges, LateGauge, counter};
 use super::labels::SeriesState;
 use super::latencies::{DELAY_BOUNDS, Latencies};
 use crate::model::{Edge, InsightType};
@@ -10,6 +10,7 @@ use crate::model::{Edge, InsightType};
 /// Series, state, insights and their delay.
 pub struct DetectionMetrics {
     pub series: Gauges<SeriesState>,
+    pub entries_refused: IntCounter,
     pub state_bytes: LateGauge,
     pub insights_emitted: Counters<(InsightType, Edge)>,
     pub delay: Latencies<()>,
@@ -21,10 +22,15 @@ impl DetectionMetrics {
     pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(DetectionMetrics {
             series: Gauges::register(registry, "insightd_series", "series of owned partitions")?,
+            entries_refused: counter(
+                registry,
+                "insightd_entries_refused_total",
+                "counts of a series and minute that limits.series_max did not let in",
+            )?,
             state_bytes: LateGauge::register(
                 registry,
                 "insightd_state_bytes",
-                "detector state, as its last checkpoints",
+                "memory that detector state takes",
             )?,
             insights_emitted: Counters::register(
                 registry,

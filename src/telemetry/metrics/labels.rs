@@ -162,8 +162,6 @@ labels! {
         Tracked => "tracked",
         /// Tracked, and counted in the window.
         Live => "live",
-        /// Not admitted, because of a limit.
-        Refused => "refused",
     }
 }
 

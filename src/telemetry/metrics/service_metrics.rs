@@ -2,9 +2,9 @@
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, MetricFamily, MetricType};
-use prometheus::{Error, IntGaugeVec, Opts, Registry};
+use prometheus::{Error, IntCounter, IntGaugeVec, Opts, Registry};
 
-use super::families::{Flag, Gauges, describe, family, label_pairs};
+use super::families::{Flag, Gauges, counter, describe, family, label_pairs};
 use super::labels::{Labels, Stage};
 use crate::telemetry::LogLines;
 use crate::view::Health;
@@ -14,6 +14,7 @@ const MILLISECONDS_PER_SECOND: f64 = 1e3;
 /// Build, health and log lines.
 pub struct ServiceMetrics {
     pub is_coordinator: Flag,
+    pub clock_jumps: IntCounter,
     is_ready: Flag,
     poll_age_seconds: Gauges<Stage>,
 }
@@ -31,6 +32,11 @@ impl ServiceMetrics {
                 registry,
                 "insightd_coordinator",
                 "1 on the instance that coordinates",
+            )?,
+            clock_jumps: counter(
+                registry,
+                "insightd_clock_jumps_total",
+                "times that the machine's clock was set, which is not followed",
             )?,
             is_ready: Flag::register(registry, "insightd_ready", "1 when /ready answers 200")?,
             poll_age_seconds: Gauges::register(
