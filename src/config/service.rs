@@ -89,7 +89,7 @@ const OURS: [(&str, &str); 26] = [
         "group.protocol",
         "the classic protocol fences what exactly-once relies on",
     ),
-    ("group.instance.id", "use kafka.instance"),
+    ("group.instance.id", "members of the groups are not static"),
     ("session.timeout.ms", "use kafka.session_timeout"),
     ("transactional.id", "use kafka.instance"),
     ("enable.idempotence", "exactly-once needs it on"),

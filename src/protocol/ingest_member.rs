@@ -276,8 +276,15 @@ impl IngestMember {
         }
     }
 
-    /// A broker said, when asked at `at_ms`, that a source ends at `end`.
-    pub fn ended(&mut self, name: &SourceName, generation: u64, end: u64, at_ms: u64) {
+    /// A broker said, when asked at `at_ms`, that a source ends at `end`, and if that was looked
+    /// at, from which offset on there is no message before it.
+    pub fn ended(
+        &mut self,
+        name: &SourceName,
+        generation: u64,
+        (end, empty_from): (u64, Option<u64>),
+        at_ms: u64,
+    ) {
         let delay_ms = self.setup.delivery_delay_seconds * 1000;
         let Some(source) = self.sources.get_mut(name) else {
             return;
@@ -285,7 +292,8 @@ impl IngestMember {
         if source.generation != generation {
             return;
         }
-        let is_proven = source.next >= end && source.queue.is_empty();
+        let is_read = source.next >= end || empty_from == Some(source.next);
+        let is_proven = is_read && source.queue.is_empty();
         source.note_end(is_proven);
         let time = at_ms
             .checked_sub(delay_ms)

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -205,6 +205,26 @@ impl GroupConsumer {
         list.add_partition_offset(topic, partition as i32, Offset::Beginning)?;
         consumer.assign(&list)?;
         Ok(GroupConsumer { consumer })
+    }
+
+    /// Whether a partition has no message from `offset` to its end, but marks of transactions;
+    /// `None` if that was not to be learned within `timeout`. For a consumer that reads nothing
+    /// else.
+    pub fn is_empty_from(&self, place: &Place, offset: u64, timeout: Duration) -> Option<bool> {
+        let deadline = Instant::now() + timeout;
+        let begun = self.read(place, offset);
+        let mut found = None;
+        while begun.is_ok() && found.is_none() && Instant::now() < deadline {
+            found = match self.poll(Duration::from_millis(50)) {
+                Polled::Message(_) => Some(false),
+                Polled::End => Some(true),
+                Polled::Nothing => None,
+                Polled::Failed(_) => break,
+            };
+        }
+        // Nothing of it may be taken for an answer to the next question.
+        let stopped = self.stop(place);
+        found.filter(|_| stopped.is_ok())
     }
 
     /// The next message, the end of a partition, or nothing within `timeout`. Changes of assignment

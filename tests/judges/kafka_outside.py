@@ -160,13 +160,19 @@ def this_minute():
     return int(time.time()) // 60
 
 
-def send_history(cluster, topic, partitions, minutes, traffic):
+def send_history(cluster, topic, partitions, minutes, traffic, in_transaction=False):
     """Ordinary traffic of some minutes, an API of its own in each partition."""
-    with contextlib.closing(producer(cluster)) as out:
+    options = {"transactional_id": topic} if in_transaction else {}
+    with contextlib.closing(producer(cluster, **options)) as out:
+        if in_transaction:
+            out.init_transactions()
+            out.begin_transaction()
         for minute in minutes:
             for partition in range(partitions):
                 value = traffic.ordinary_minute(f"Call{partition}", minute)
                 out.send(topic, value, partition=partition)
+        if in_transaction:
+            out.commit_transaction()
 
 
 class Shipper(service.Background):
@@ -808,11 +814,13 @@ def wait_for_commit():
 
 
 def check_idle_partition(cluster, folder):
-    """One partition has been idle for half an hour, the other is busy: minutes close in time."""
+    """One partition has been idle for half an hour, the other is busy: minutes close in time. Both
+    begin with a transaction, whose mark stands behind the last message."""
     cluster.create_topic("uneven", 2)
     minute, traffic = this_minute(), Traffic()
     end = minute - 30
-    send_history(cluster, "uneven", 2, range(minute - HISTORY_MINUTES, end), traffic)
+    send_history(cluster, "uneven", 2, range(minute - HISTORY_MINUTES, end), traffic,
+                 in_transaction=True)
     with (Shipper(cluster, "uneven", [1], end),
           Instance(cluster, folder, "uneven", settings_of("uneven", "uneven")) as one):
         fact("one partition idle: caught up", comes(one.is_up_to_date), one.log_tail(),

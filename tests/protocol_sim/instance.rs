@@ -33,6 +33,8 @@ pub struct World {
     pub fails_on_gap: bool,
     /// Sources whose topic was deleted, or is configured no longer.
     pub absent: BTreeSet<u32>,
+    /// Marks of transactions behind the last message of every source.
+    pub marks: u64,
 }
 
 impl World {
@@ -46,6 +48,7 @@ impl World {
             delivery_delay_seconds: u64::MAX / 2000,
             fails_on_gap: false,
             absent: BTreeSet::new(),
+            marks: 0,
         }
     }
 
@@ -575,8 +578,9 @@ impl Instance {
                 continue;
             };
             if has_answer {
-                self.ingest
-                    .ended(&name, generation, world.end(*source), at_ms);
+                let end = world.end(*source);
+                let ends = (end + world.marks, (world.marks > 0).then_some(end));
+                self.ingest.ended(&name, generation, ends, at_ms);
             } else {
                 self.ingest.unproven(&name, generation);
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::clients::explain;
 use super::complaints::Complaints;
 use super::decoding::{RawMessages, Readers, add};
-use super::prober::{Prober, Question};
+use super::prober::{Probed, Prober, Question};
 use super::producers::Producer;
 use super::to_find::ToFind;
 use super::watch::GaugeClock;
@@ -43,6 +43,8 @@ pub(super) struct IngestLoop<'scope, 'a> {
     /// Sources to ask the brokers for, with their generation.
     to_find: ToFind<(SourceName, u64)>,
     next_probe_ms: u64,
+    /// Up to where each source was read when it was last asked about.
+    stood_at: BTreeMap<SourceName, u64>,
     next_urgent_probe_ms: u64,
     /// A source was read to its end since brokers were last asked.
     has_met_end: bool,
@@ -70,7 +72,7 @@ pub fn run(
     let stage = settings.service.ingest;
     let consumer =
         GroupConsumer::join(&shared.properties, &group, session, &topics).map_err(client)?;
-    let prober = Prober::start(&shared.properties).map_err(client)?;
+    let prober = Prober::start(&shared.properties, &group).map_err(client)?;
     std::thread::scope(|scope| {
         let readers = Readers::start(
             scope,
@@ -93,6 +95,7 @@ pub fn run(
             owned: BTreeSet::new(),
             to_find: ToFind::new(),
             next_probe_ms: 0,
+            stood_at: BTreeMap::new(),
             next_urgent_probe_ms: 0,
             has_met_end: false,
             complaints: Complaints::default(),
@@ -358,8 +361,9 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
             if !is_read {
                 continue;
             }
+            let ends = (end, answer.empty_from);
             self.member
-                .ended(&answer.source, answer.generation, end, answer.at_ms);
+                .ended(&answer.source, answer.generation, ends, answer.at_ms);
         }
         let now_ms = self.shared.clock.now_ms();
         // Sources may wait for one that has nothing more.
@@ -370,9 +374,14 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
         self.has_met_end = false;
         self.next_probe_ms = now_ms + self.shared.settings.service.ingest.idle_probe_seconds * 1000;
         self.next_urgent_probe_ms = now_ms + URGENT_PROBE_MS;
-        let sources = self.owned.iter().filter_map(|name| {
-            let generation = self.member.generation_of(name)?;
-            Some((name.clone(), generation))
+        let mut stood_at = std::mem::take(&mut self.stood_at);
+        let sources = self.member.states().filter_map(|(name, _, next, _)| {
+            self.stood_at.insert(name.clone(), next);
+            Some(Probed {
+                source: name.clone(),
+                generation: self.member.generation_of(name)?,
+                rests_at: stood_at.remove(name).filter(|before| *before == next),
+            })
         });
         let sources = sources.collect();
         self.prober.ask(Question {

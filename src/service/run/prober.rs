@@ -1,7 +1,9 @@
 //! Asks brokers where sources end: the proof behind every advance of time on silence.
 //!
-//! It has a client and a thread of its own, since a broker that does not answer must not hold up
-//! anything else; no answer is no proof.
+//! It has clients and a thread of its own, since a broker that does not answer must not hold up
+//! anything else; no answer is no proof. Where a source ends behind what was read of it, and
+//! nothing more comes, it is read from there: marks of transactions take offsets, too, and are no
+//! messages.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,16 +15,28 @@ use rdkafka::error::KafkaResult;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::protocol::SourceName;
+use crate::source::kafka::GroupConsumer;
 
 /// Time in which a broker has to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Of a group that is not joined.
+const SESSION: Duration = Duration::from_secs(15);
 
 /// Sources to be asked about, and when that was said.
 #[derive(Debug)]
 pub struct Question {
-    pub sources: Vec<(SourceName, u64)>,
+    pub sources: Vec<Probed>,
     /// Milliseconds since 1970.
     pub at_ms: u64,
+}
+
+/// A source to be asked about.
+#[derive(Debug)]
+pub struct Probed {
+    pub source: SourceName,
+    pub generation: u64,
+    /// Up to where it was read, if nothing has come of it for a while.
+    pub rests_at: Option<u64>,
 }
 
 /// What a broker said of one source.
@@ -32,6 +46,8 @@ pub struct Answer {
     pub generation: u64,
     /// The offset after the newest; `None` if nobody could say.
     pub end: Option<u64>,
+    /// Offset from which on to `end` there is no message, if that was looked at.
+    pub empty_from: Option<u64>,
     /// When the question was put.
     pub at_ms: u64,
 }
@@ -45,19 +61,24 @@ pub struct Prober {
 }
 
 impl Prober {
-    pub fn start(properties: &BTreeMap<String, String>) -> KafkaResult<Self> {
+    /// `group` is not joined: a consumer needs the name of one.
+    pub fn start(properties: &BTreeMap<String, String>, group: &str) -> KafkaResult<Self> {
         let mut config = ClientConfig::new();
         for (name, value) in properties {
             config.set(name, value);
         }
         config.set("allow.auto.create.topics", "false");
         // Whoever only asks needs no group, which a consumer would have to name.
-        let client: BaseProducer = config.create()?;
+        let mut asker = Asker {
+            client: config.create()?,
+            reader: GroupConsumer::member(properties, group, SESSION)?,
+            empty: BTreeMap::new(),
+        };
         let (questions, asked) = channel::<Question>();
         let (answer, answers) = channel();
         let thread = std::thread::spawn(move || {
             while let Ok(question) = asked.recv() {
-                if answer.send(ask(&client, question)).is_err() {
+                if answer.send(asker.ask(question)).is_err() {
                     return;
                 }
             }
@@ -94,28 +115,55 @@ impl Prober {
     }
 }
 
-fn ask(client: &BaseProducer, question: Question) -> Vec<Answer> {
-    // Takes in what the client says beside answers.
-    client.poll(Duration::ZERO);
-    let mut is_lost = false;
-    let mut answers = Vec::new();
-    for (source, generation) in question.sources {
-        // One broker that does not answer is enough to know; the others are asked the next time.
-        let partition = source.partition as i32;
-        let ends = (!is_lost)
-            .then(|| {
-                client
-                    .client()
-                    .fetch_watermarks(&source.topic, partition, ANSWER_TIMEOUT)
-            })
-            .and_then(Result::ok);
-        is_lost |= ends.is_none();
-        answers.push(Answer {
-            source,
-            generation,
-            end: ends.map(|(_, end)| end.max(0) as u64),
-            at_ms: question.at_ms,
-        });
+/// What the thread has.
+struct Asker {
+    client: BaseProducer,
+    reader: GroupConsumer,
+    /// Of each source the stretch without a message that was found last.
+    empty: BTreeMap<SourceName, (u64, u64)>,
+}
+
+impl Asker {
+    fn ask(&mut self, question: Question) -> Vec<Answer> {
+        // Takes in what the client says beside answers.
+        self.client.poll(Duration::ZERO);
+        let mut is_lost = false;
+        let mut answers = Vec::new();
+        for probed in question.sources {
+            // One broker that does not answer is enough to know; the others are asked the next
+            // time.
+            let end = (!is_lost).then(|| self.end_of(&probed.source)).flatten();
+            is_lost |= end.is_none();
+            let rests_at = probed.rests_at.zip(end).filter(|(from, end)| from < end);
+            let empty = rests_at.filter(|(from, end)| self.is_empty(&probed.source, *from, *end));
+            answers.push(Answer {
+                source: probed.source,
+                generation: probed.generation,
+                end,
+                empty_from: empty.map(|(from, _)| from),
+                at_ms: question.at_ms,
+            });
+        }
+        answers
     }
-    answers
+
+    fn end_of(&self, source: &SourceName) -> Option<u64> {
+        let partition = source.partition as i32;
+        let client = self.client.client();
+        let ends = client.fetch_watermarks(&source.topic, partition, ANSWER_TIMEOUT);
+        ends.ok().map(|(_, end)| end.max(0) as u64)
+    }
+
+    /// Whether there is no message of a source from an offset to an end.
+    fn is_empty(&mut self, source: &SourceName, from: u64, end: u64) -> bool {
+        if self.empty.get(source) == Some(&(from, end)) {
+            return true;
+        }
+        let place = (source.topic.clone(), source.partition);
+        let found = self.reader.is_empty_from(&place, from, ANSWER_TIMEOUT);
+        if found == Some(true) {
+            self.empty.insert(source.clone(), (from, end));
+        }
+        found == Some(true)
+    }
 }

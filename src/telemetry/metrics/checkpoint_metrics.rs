@@ -27,7 +27,7 @@ impl CheckpointMetrics {
             age_seconds: LateGauge::register(
                 registry,
                 "insightd_checkpoint_age_seconds",
-                "age of the oldest among the newest checkpoints of owned partitions",
+                "time for which an owned partition has gone on since its checkpoint, the longest",
             )?,
             bytes: LateGauge::register(
                 registry,
