@@ -174,7 +174,15 @@ impl CheckpointStore {
 
 #[cfg(feature = "s3")]
 fn open_s3(bucket: &str) -> Result<Arc<dyn ObjectStore>, String> {
-    let builder = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket);
+    // Whoever asks tries again by itself, and says meanwhile that the store is away.
+    let retry = object_store::RetryConfig {
+        max_retries: 2,
+        retry_timeout: std::time::Duration::from_secs(30),
+        ..object_store::RetryConfig::default()
+    };
+    let builder = object_store::aws::AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .with_retry(retry);
     let store = builder.build().map_err(|error| error.to_string())?;
     Ok(Arc::new(store))
 }
