@@ -130,4 +130,12 @@ mod tests {
         let printed = serde_json::to_value(&read).expect("a record prints");
         assert_eq!(printed, record);
     }
+
+    /// An average that was read came out a last digit lower, and another one lower each time.
+    #[test]
+    fn averages_print_back_to_the_last_digit() {
+        let text = r#"{"value":"v","average":1.5555555555555557e+124}"#;
+        let read: InsightAttributionValue = serde_json::from_str(text).expect("a value");
+        assert_eq!(serde_json::to_string(&read).expect("it prints"), text);
+    }
 }
