@@ -208,13 +208,19 @@ impl Reading {
     }
 }
 
-/// Adds a message to its source's batch; the batch if that is full.
+/// Adds a message of one of `topics` to its source's batch; the batch if that is full.
 pub fn add<'m>(
     batches: &mut BTreeMap<SourceName, RawMessages<'m>>,
     member: &IngestMember,
+    topics: &[String],
     message: BorrowedMessage<'m>,
 ) -> Option<RawMessages<'m>> {
-    let (topic, partition) = (message.topic(), message.partition() as u32);
+    // The client looks a name up, measures and checks it at every question.
+    let topic = match topics {
+        [only] => only.as_str(),
+        _ => message.topic(),
+    };
+    let partition = message.partition() as u32;
     // There are few sources: looking through them costs less than making a key for each message.
     let mut open = batches.values_mut();
     let found = open.find(|one| one.source.partition == partition && one.source.topic == topic);

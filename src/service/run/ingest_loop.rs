@@ -163,12 +163,13 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
         }
         let is_idle = self.readers.outstanding() == 0;
         let mut timeout = if is_idle { WAIT } else { Duration::ZERO };
+        let topics = &self.shared.settings.service.kafka.input_topics;
         let (mut polled, mut failure) = (0, None);
         let mut batches = BTreeMap::new();
         for _ in 0..POLLS_MAX {
             match self.consumer.poll(timeout) {
                 Polled::Message(message) => {
-                    let full = add(&mut batches, &self.member, message);
+                    let full = add(&mut batches, &self.member, topics, message);
                     timeout = Duration::ZERO;
                     polled += 1;
                     if let Some(batch) = full {
