@@ -15,7 +15,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::protocol::SourceName;
-use crate::source::kafka::GroupConsumer;
+use crate::source::kafka::{GroupConsumer, Polled};
 
 /// Time in which a broker has to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -125,8 +125,9 @@ struct Asker {
 
 impl Asker {
     fn ask(&mut self, question: Question) -> Vec<Answer> {
-        // Takes in what the client says beside answers.
+        // Takes in what the clients say beside answers, which would pile up.
         self.client.poll(Duration::ZERO);
+        while !matches!(self.reader.poll(Duration::ZERO), Polled::Nothing) {}
         let mut is_lost = false;
         let mut answers = Vec::new();
         for probed in question.sources {
