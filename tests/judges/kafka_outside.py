@@ -677,6 +677,8 @@ def check_records(cluster, folder, audit):
     """What the output topic and the dead-letter topic hold for others."""
     with Instance(cluster, folder, "records", settings_of("records", "audit")) as one:
         comes(lambda: one.is_up_to_date(60 + DELAY_SECONDS + 20))
+        # What is decided is not yet committed.
+        comes(lambda: notices(read_topic(cluster, "records-insights")), 20)
         messages = read_topic(cluster, "records-insights")
         letters = read_topic(cluster, "records-dead-letters")
         made = [message for message in messages if message not in notices(messages)]
@@ -763,6 +765,8 @@ def check_hold(cluster, folder, audit):
                                              "kafka.properties": FREQUENT_STATISTICS})
     with Instance(cluster, folder, "hold", settings) as one:
         comes(lambda: one.is_up_to_date(60 + DELAY_SECONDS + 10))
+        # What is decided is not yet committed.
+        comes(lambda: notices(read_topic(cluster, "hold-insights")), 20)
         messages = read_topic(cluster, "hold-insights")
         burst = {found for found in expected_of(audit) if found[2] != utc(audit.end_minute)}
         fact("silence.all = \"hold\": no drop is told", set(insights(messages)) == burst,
