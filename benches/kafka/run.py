@@ -7,7 +7,7 @@ whole process, start to end.
 
 Counting costs by the event and detection by the hour of a series, so the ratio depends on how many
 events a series has in an hour: hundreds in the busy stream, which the bars are for, and 1.3 in the
-sparse one, catching up on which is mostly detection. Exits 3 below a bar.
+sparse one, which is shown beside it. Exits 3 below a bar.
 
   run.py [--rounds N]
 """
