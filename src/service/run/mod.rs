@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -79,6 +80,9 @@ impl Shared {
         format!("{}-{part}", self.settings.service.kafka.group)
     }
 }
+
+/// Time that threads have to end, of the 30 s that whoever stops a service waits as a rule.
+const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs the service until `stop`; then all that was counted is committed and all state is saved.
 pub fn run(
@@ -188,15 +192,27 @@ where
     handle.map_err(|error| RunError::Failed(format!("cannot start a thread: {error}")))
 }
 
-/// Waits for the stages, then for the coordinator; the first failure.
+/// Waits for the stages, then for the coordinator; the first failure. Once all are to end, one that
+/// waits for brokers is waited for only so long: what it has not committed is the next owner's.
 fn join_all(
     shared: &Shared,
     stages: Vec<JoinHandle<Result<(), RunError>>>,
     coordinator: JoinHandle<Result<(), RunError>>,
 ) -> Result<(), RunError> {
     let mut result = Ok(());
+    let mut deadline = None;
     for thread in stages.into_iter().chain([coordinator]) {
         let name = thread.thread().name().unwrap_or("a thread").to_string();
+        while !thread.is_finished() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            if shared.is_stopped() {
+                deadline.get_or_insert_with(|| Instant::now() + END_TIMEOUT);
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        if !thread.is_finished() {
+            tracing::warn!("{name} still waits for brokers and is left behind");
+            continue;
+        }
         let ended = thread.join().unwrap_or_else(|_| {
             Err(RunError::Failed(format!(
                 "{name} met a bug and stopped; please report it"
