@@ -54,6 +54,8 @@ const SESSION: Duration = Duration::from_secs(6);
 enum End {
     Committed,
     Aborted,
+    /// Given up for a record that is taken at no time.
+    Refused,
     OutOfGroup,
     Lost,
     Replaced,
@@ -129,6 +131,14 @@ fn write(producer: &TransactionProducer, value: &str, group: &Arc<ConsumerGroupM
             is_out_of_group: true,
             ..
         } => End::OutOfGroup,
+        TransactionEnd::Aborted {
+            is_refused: true,
+            topic,
+            ..
+        } => {
+            assert_eq!(topic.as_deref(), Some(TOPIC));
+            End::Refused
+        }
         TransactionEnd::Aborted { .. } => End::Aborted,
         TransactionEnd::Lost {
             is_replaced: true, ..
@@ -228,7 +238,7 @@ fn lost_answers_are_asked_for_again() {
 #[test]
 fn what_is_refused_is_given_up_and_can_be_tried_again() {
     check_write(&[
-        (Api::Produce, &[TOO_LARGE], End::Aborted),
+        (Api::Produce, &[TOO_LARGE], End::Refused),
         (Api::AddPartitionsToTxn, &[TOPIC_DENIED], End::Aborted),
         (Api::AddOffsetsToTxn, &[GROUP_DENIED], End::Aborted),
         (Api::TxnOffsetCommit, &[GROUP_DENIED], End::Aborted),

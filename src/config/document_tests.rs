@@ -241,3 +241,19 @@ fn the_hash_covers_decisions_and_text_only() {
         assert_ne!(hash(other), default, "{other}");
     }
 }
+
+/// The service took a rates log in memory or in files without a word, and kept it in Kafka.
+#[test]
+fn the_service_keeps_the_rates_log_in_kafka_alone() {
+    let check = |rates_log: &str| {
+        let text = format!("[kafka]\ninput_topics = [\"audit\"]\n{rates_log}");
+        let settings = read(&text, &[]).unwrap().check().unwrap();
+        settings.check_to_run().map_err(|(key, _)| key)
+    };
+    assert_eq!(check(""), Ok(()));
+    assert_eq!(check("[rates_log]\nkind = \"kafka\"\n"), Ok(()));
+    let refused = Err("rates_log.kind".to_string());
+    assert_eq!(check("[rates_log]\nkind = \"memory\"\n"), refused);
+    let segments = "[rates_log]\nkind = \"segments\"\npath = \"x\"\n";
+    assert_eq!(check(segments), refused);
+}

@@ -184,8 +184,8 @@ impl ServiceSettings {
         })
     }
 
-    /// What `insightd run` needs beyond settings that are right by themselves.
-    pub fn check_to_run(&self) -> Result<(), Problem> {
+    /// What `insightd run` needs of these beyond settings that are right by themselves.
+    pub(super) fn check_to_run(&self) -> Result<(), Problem> {
         if self.role != Role::Detect && self.kafka.input_topics.is_empty() {
             let text = "name the topics that hold audit events, for example [\"cloudtrail\"]";
             return Err(problem("kafka.input_topics", text));

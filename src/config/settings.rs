@@ -113,6 +113,15 @@ impl Settings {
 }
 
 impl Settings {
+    /// What `insightd run` needs beyond settings that are right by themselves.
+    pub fn check_to_run(&self) -> Result<(), Problem> {
+        if let None | Some(RatesLogName::Kafka) = self.written.rates_log.kind {
+            return self.service.check_to_run();
+        }
+        let text = "the service keeps the rates log in Kafka: leave it out";
+        Err(problem("rates_log.kind", text))
+    }
+
     /// Settings out of canonical text: what changes decisions as it says, all else by default.
     pub fn from_canonical(canonical: &str) -> Result<Self, String> {
         let mut tree = serde_json::Map::new();

@@ -143,16 +143,20 @@ mod tests {
     use super::*;
     use crate::model::SourceState;
 
+    fn progress(source: u32, seconds: i64) -> Progress {
+        Progress {
+            source,
+            position: 0,
+            watermark: EventTime::from_seconds(seconds).expect("a time of this era"),
+            state: SourceState::Active,
+        }
+    }
+
     #[test]
     fn it_waits_for_every_source_and_never_goes_back() {
         let mut watermarks = Watermarks::default();
         let mut after = |source, seconds| {
-            watermarks.report(&Progress {
-                source,
-                position: 0,
-                watermark: EventTime::from_seconds(seconds).unwrap(),
-                state: SourceState::Active,
-            });
+            watermarks.report(&progress(source, seconds));
             watermarks.least().map(EventTime::seconds)
         };
         assert_eq!(after(0, 600), Some(600));
@@ -166,12 +170,6 @@ mod tests {
     #[test]
     fn it_waits_for_a_retired_source_no_longer() {
         let mut watermarks = Watermarks::default();
-        let progress = |source, seconds| Progress {
-            source,
-            position: 0,
-            watermark: EventTime::from_seconds(seconds).unwrap(),
-            state: SourceState::Active,
-        };
         let least = |watermarks: &Watermarks| watermarks.least().map(EventTime::seconds);
         watermarks.expect(3);
         watermarks.report(&progress(0, 600));

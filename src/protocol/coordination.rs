@@ -98,9 +98,9 @@ impl Coordination {
         self.settings.as_deref()
     }
 
-    /// Sources that time waits for, with their indices, in no order.
-    pub fn sources(&self) -> impl Iterator<Item = (&SourceName, u32)> {
-        self.index.iter().map(|(name, index)| (name, *index))
+    /// Sources that time waits for, in no order.
+    pub fn sources(&self) -> impl Iterator<Item = &SourceName> {
+        self.index.keys()
     }
 
     /// Indices of sources that were retired.

@@ -277,13 +277,15 @@ impl DetectMember {
         if state.is_muted(offset) {
             return Vec::new();
         }
-        // Settings in force are those of the log, whatever this process was started with.
-        let context = (!insights.is_empty()).then(|| (self.setup.context)(&state.canonical));
-        for (event, context) in insights.into_iter().zip(context.iter().cycle()) {
-            let mut value = Vec::new();
-            write_insight(&event, context, &mut value);
-            value.pop();
-            state.push_output(partition, OutputContent::Insight(Box::new(event)), value);
+        if !insights.is_empty() {
+            // Settings in force are those of the log, whatever this process was started with.
+            let context = (self.setup.context)(&state.canonical);
+            for event in insights {
+                let mut value = Vec::new();
+                write_insight(&event, &context, &mut value);
+                value.pop();
+                state.push_output(partition, OutputContent::Insight(Box::new(event)), value);
+            }
         }
         if let Some(since) = since.filter(|_| becomes_silent) {
             let value = format!("{{\"since\":\"{since}\"}}").into_bytes();

@@ -388,6 +388,12 @@ impl IngestMember {
         std::mem::take(&mut self.notes)
     }
 
+    /// Whether messages of a source wait to be taken in.
+    pub fn has_waiting(&self, name: &SourceName) -> bool {
+        let source = self.sources.get(name);
+        source.is_some_and(|source| !source.queue.is_empty())
+    }
+
     /// Whether messages up to an offset count, and are not read for their event ids only.
     pub fn counts_at(&self, name: &SourceName, offset: u64) -> bool {
         let source = self.sources.get(name).and_then(|source| source.resumed);

@@ -54,7 +54,7 @@ impl Retirement {
     ) -> Option<CoordinationRecord> {
         let mut names = Vec::new();
         let mut absent = BTreeMap::new();
-        for (name, _) in coordination.sources() {
+        for name in coordination.sources() {
             let Sighting::Absent { committed } = seen(name) else {
                 continue;
             };

@@ -5,6 +5,8 @@ A judge goes on after one that does not hold, and ends with exit code 3 when the
 
 import contextlib
 import logging
+import shutil
+import sys
 import threading
 import time
 
@@ -32,6 +34,16 @@ def skip(text):
     with printing:
         print(f"{'*' * 72}\n** SKIPPED: {text}\n{'*' * 72}", flush=True)
     skipped.append(text)
+
+
+def end(name, folder, started):
+    """Tells how a judge came out, keeps what it made where something does not hold, and ends."""
+    if problems:
+        print(f"all is kept in {folder}")
+    else:
+        shutil.rmtree(folder)
+    print(f"{name}: {len(problems)} problems, {time.monotonic() - started:.0f} s")
+    sys.exit(3 if problems else 0)
 
 
 def comes(condition, seconds=SECONDS):

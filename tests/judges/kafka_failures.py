@@ -32,11 +32,12 @@ import zlib
 from kafka import KafkaProducer, TopicPartition
 from kafka.record.util import calc_crc32c
 
+import facts
 import kafka_cluster
 import planted
 import records
 import service
-from facts import comes, fact, part, problems
+from facts import comes, fact, part
 from kafka_cluster import wait_until
 from planted import WARM_UP_HOURS
 
@@ -1215,12 +1216,7 @@ def main():
             for number, row in rows():
                 if number in (arguments.row or numbers):
                     pool.submit(run_row, judge, row)
-    if problems:
-        print(f"all is kept in {folder}")
-    else:
-        shutil.rmtree(folder)
-    print(f"kafka_failures: {len(problems)} problems, {time.monotonic() - started:.0f} s")
-    sys.exit(3 if problems else 0)
+    facts.end("kafka_failures", folder, started)
 
 
 def run_row(judge, row):

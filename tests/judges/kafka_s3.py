@@ -11,16 +11,17 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import sys
 import tempfile
+import time
 
 import boto3
 
+import facts
 import kafka_cluster
 import planted
-from facts import comes, fact, part, problems
+from facts import comes, fact, part
 from kafka_cluster import wait_until
 from kafka_failures import PARTITIONS, RATES_PARTITIONS, Deployment, Judge, has_restored
 
@@ -120,6 +121,7 @@ def check_hung(deployment, store, one):
 def main():
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     folder = pathlib.Path(tempfile.mkdtemp(dir=os.environ.get("INSIGHTD_SCRATCH")))
+    started = time.monotonic()
     seed = random.randrange(1 << 31)
     print(f"seed {seed}", flush=True)
     events = planted.Planted(folder, PARTITIONS, seed)
@@ -127,12 +129,7 @@ def main():
         judge = Judge(folder, cluster, events, seed)
         with part("s3"):
             check_restored(judge, store)
-    if problems:
-        print(f"all is kept in {folder}")
-    else:
-        shutil.rmtree(folder)
-    print(f"kafka_s3: {len(problems)} problems")
-    sys.exit(3 if problems else 0)
+    facts.end("kafka_s3", folder, started)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 //! Threads that read and write checkpoints, so that detection does not wait for the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::RunError;
+use super::checkpoint_ages::CheckpointAges;
 use super::complaints::Complaints;
 use crate::config::Settings;
 use crate::detect::{DetectSettings, Engine, FleetScope};
@@ -46,6 +47,8 @@ enum Order {
 pub struct Loading {
     pub partition: u32,
     pub generation: u64,
+    /// Position that it reflects.
+    pub offset: u64,
     pub result: LoadResult,
 }
 
@@ -60,20 +63,12 @@ pub struct Checkpointing {
     /// Questions that are not answered.
     asked: usize,
     written: Receiver<Written>,
-    saved: BTreeMap<u32, Saved>,
+    pub ages: CheckpointAges,
     last_bytes: Option<usize>,
 }
 
 /// Checkpoints that wait to be written: of each partition the newest.
 type Waiting = Arc<Mutex<BTreeMap<u32, Checkpoint>>>;
-
-/// What is saved of a partition that this process has.
-struct Saved {
-    /// Position that its newest checkpoint reflects, if this process wrote or read it.
-    position: Option<u64>,
-    /// When that was its state, as far as this process knows.
-    at: Instant,
-}
 
 /// How writing a checkpoint went.
 struct Written {
@@ -115,7 +110,7 @@ impl Checkpointing {
             loaded,
             asked: 0,
             written,
-            saved: BTreeMap::new(),
+            ages: CheckpointAges::default(),
             last_bytes: None,
         })
     }
@@ -158,6 +153,9 @@ impl Checkpointing {
     pub fn loaded(&mut self) -> Vec<Loading> {
         let loaded: Vec<Loading> = self.loaded.try_iter().collect();
         self.asked -= loaded.len();
+        for one in loaded.iter().filter(|one| one.result.is_ok()) {
+            self.ages.read(one.partition, one.offset);
+        }
         loaded
     }
 
@@ -168,7 +166,8 @@ impl Checkpointing {
             return;
         };
         let partition = checkpoint.partition;
-        if lock(&self.waiting).insert(partition, checkpoint).is_some() {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.insert(partition, checkpoint).is_some() {
             tracing::warn!(
                 partition,
                 "a checkpoint was left out: the store is slow or away"
@@ -179,43 +178,13 @@ impl Checkpointing {
         }
     }
 
-    /// A partition was given to this process: until it is saved its checkpoint is as old as that.
-    pub fn given(&mut self, partition: u32) {
-        let saved = Saved {
-            position: None,
-            at: Instant::now(),
-        };
-        self.saved.insert(partition, saved);
-    }
-
-    pub fn taken_away(&mut self, partition: u32) {
-        self.saved.remove(&partition);
-    }
-
-    /// A partition stands at a position: where that is what is saved, its checkpoint is not old.
-    pub fn stands_at(&mut self, partition: u32, position: u64) {
-        if let Some(saved) = self.saved.get_mut(&partition)
-            && saved.position == Some(position)
-        {
-            saved.at = Instant::now();
-        }
-    }
-
-    /// Time for which a partition of those given has gone on since its checkpoint, the longest.
-    pub fn oldest_age(&self, partitions: &BTreeSet<u32>) -> Option<Duration> {
-        let saved = partitions.iter().filter_map(|one| self.saved.get(one));
-        saved.map(|saved| saved.at.elapsed()).max()
-    }
-
     /// Sets what the metrics show of checkpoints written since the last call.
     pub fn show(&mut self, metrics: &CheckpointMetrics) {
         for written in self.written.try_iter() {
             match written.result {
                 Some((bytes, took)) => {
-                    if let Some(saved) = self.saved.get_mut(&written.partition) {
-                        saved.position = Some(written.position);
-                        saved.at = Instant::now();
-                    }
+                    let (partition, position) = (written.partition, written.position);
+                    self.ages.written(partition, position, Instant::now());
                     self.last_bytes = Some(bytes);
                     metrics.duration.record((), took);
                 }
@@ -250,9 +219,11 @@ fn write_all(
     done: &Sender<Written>,
 ) {
     while let Ok(partition) = partitions.recv() {
-        let Some(checkpoint) = lock(waiting).remove(&partition) else {
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(checkpoint) = waiting.remove(&partition) else {
             continue;
         };
+        drop(waiting);
         let began = Instant::now();
         let saved = SavedCheckpoint {
             partition: checkpoint.partition,
@@ -300,6 +271,7 @@ fn ask_all(
                 let loading = Loading {
                     partition,
                     generation,
+                    offset: name.offset,
                     result: saved.and_then(restore),
                 };
                 loaded.send(loading).is_ok()
@@ -357,8 +329,4 @@ fn restore(saved: SavedCheckpoint) -> LoadResult {
     };
     let engine = Engine::restore(settings, &saved.snapshot).map_err(|error| error.to_string())?;
     Ok((Box::new(engine), saved.canonical, saved.is_rebuilt))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

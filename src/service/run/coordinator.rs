@@ -360,14 +360,15 @@ impl Coordinator<'_> {
         let CoordinationRecord::Retired { names } = record else {
             return Vec::new();
         };
-        let indices = names.iter().filter_map(|name| {
+        for SourceName { topic, partition } in names {
             tracing::warn!(
-                "{}[{}] is no partition of the input topics any more: time waits for it no longer",
-                name.topic,
-                name.partition
+                "{topic}[{partition}] is no partition of the input topics any more: time waits for \
+                 it no longer"
             );
-            self.coordination.index_of(name)
-        });
+        }
+        let indices = names
+            .iter()
+            .filter_map(|name| self.coordination.index_of(name));
         indices.map(LogRecord::Retired).collect()
     }
 

@@ -160,6 +160,7 @@ impl DetectLoop<'_> {
             partition,
             generation,
             result,
+            ..
         } in self.checkpoints.loaded()
         {
             let actions = self.member.loaded(partition, generation, result);
@@ -224,7 +225,7 @@ impl DetectLoop<'_> {
                     self.given
                         .extend(partitions.iter().map(|one| (*one, began)));
                     for partition in &partitions {
-                        self.checkpoints.given(*partition);
+                        self.checkpoints.ages.given(*partition, began);
                     }
                     let actions = self.member.assigned(&partitions);
                     self.perform(actions)?;
@@ -237,7 +238,7 @@ impl DetectLoop<'_> {
                         self.owned.remove(partition);
                         self.given.remove(partition);
                         self.failed.remove(partition);
-                        self.checkpoints.taken_away(*partition);
+                        self.checkpoints.ages.taken_away(*partition);
                         self.shown.forget(*partition);
                         kafka.forget_partition(&self.topic, *partition as i32);
                         kafka.watermarks.forget_detect(*partition as i32);
@@ -412,7 +413,10 @@ impl DetectLoop<'_> {
         self.to_find.clear();
         self.failed.clear();
         self.member.revoked(&partitions);
+        let now = Instant::now();
         for partition in &partitions {
+            self.given.insert(*partition, now);
+            self.shown.forget(*partition);
             let stopped = self.consumer.stop(&self.place(*partition));
             stopped.map_err(|error| self.failure("cannot stop", *partition, &error))?;
         }

@@ -1,7 +1,7 @@
 //! What stage 2 lets others see: gauges, counters, readiness, log lines.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::detect_loop::DetectLoop;
 use crate::protocol::{DetectNote, DetectTransaction, OutputContent};
@@ -41,8 +41,9 @@ impl DetectLoop<'_> {
         let metrics = &watch.metrics;
         let (mut series, mut bytes) = (0, 0);
         let mut threshold = None;
+        let now = Instant::now();
         for (partition, position, closed, stats) in self.member.states() {
-            self.checkpoints.stands_at(partition, position);
+            self.checkpoints.ages.stands_at(partition, position, now);
             if let Some(closed) = closed {
                 metrics
                     .kafka
@@ -59,15 +60,18 @@ impl DetectLoop<'_> {
             let Some(stats) = stats else { continue };
             series += stats.series;
             bytes += stats.memory_bytes();
-            let now = Counted {
+            let counted = Counted {
                 refused: stats.counts.entries_untracked,
                 regressions: stats.watermark_regressions,
             };
-            let before = self.shown.states.insert(partition, now).unwrap_or(now);
-            let refused = now.refused.saturating_sub(before.refused);
-            metrics.detection.entries_refused.inc_by(refused);
-            let regressions = now.regressions.saturating_sub(before.regressions);
-            metrics.kafka.watermark_regressions.inc_by(regressions);
+            let before = self.shown.states.insert(partition, counted);
+            // What is applied again was counted when it was applied first.
+            if let Some(before) = before.filter(|_| !self.given.contains_key(&partition)) {
+                let refused = counted.refused.saturating_sub(before.refused);
+                metrics.detection.entries_refused.inc_by(refused);
+                let regressions = counted.regressions.saturating_sub(before.regressions);
+                metrics.kafka.watermark_regressions.inc_by(regressions);
+            }
             threshold = threshold.or(stats.threshold);
         }
         metrics
@@ -133,7 +137,7 @@ impl DetectLoop<'_> {
         watch.unready("partition_failed", failed);
         let retention = self.shared.settings.service.kafka.rates_retention_seconds as f64;
         let checkpoints = &watch.metrics.checkpoints;
-        match self.checkpoints.oldest_age(&self.owned) {
+        match self.checkpoints.ages.oldest(&self.owned, Instant::now()) {
             Some(age) => {
                 let age = age.as_secs_f64();
                 checkpoints.age_seconds.set(age);

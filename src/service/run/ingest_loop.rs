@@ -381,7 +381,9 @@ impl<'scope, 'a: 'scope> IngestLoop<'scope, 'a> {
             Some(Probed {
                 source: name.clone(),
                 generation: self.member.generation_of(name)?,
-                rests_at: stood_at.remove(name).filter(|before| *before == next),
+                rests_at: stood_at
+                    .remove(name)
+                    .filter(|before| *before == next && !self.member.has_waiting(name)),
             })
         });
         let sources = sources.collect();

@@ -50,8 +50,8 @@ impl LookUp {
         coordination: &Coordination,
         complaints: &mut Complaints,
     ) -> impl Fn(&SourceName) -> Sighting {
-        let absent = coordination.sources().map(|(name, _)| name);
-        let absent = absent
+        let absent = coordination
+            .sources()
             .filter(|name| !self.found.contains(name) && !self.unanswered.contains(&name.topic));
         let mut by_topic: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
         for name in absent {

@@ -4,6 +4,7 @@
 //! what all agree on and, where it was elected, decides it. Threads share nothing but channels, the
 //! clock and what is watched. The first that cannot go on ends the service.
 
+mod checkpoint_ages;
 mod checkpointing;
 mod clients;
 mod clock;
@@ -33,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::config::{KafkaSettings, RatesLogKind, Role, Settings};
+use crate::config::{KafkaSettings, Role, Settings};
 use crate::detect::FleetScope;
 use crate::formats::Format;
 use crate::sink::kafka_lines::KafkaLines;
@@ -82,7 +83,9 @@ impl Shared {
 }
 
 /// Time that threads have to end, of the 30 s that whoever stops a service waits as a rule.
-const END_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often threads are looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs the service until `stop`; then all that was counted is committed and all state is saved.
 pub fn run(
@@ -94,15 +97,9 @@ pub fn run(
     let mut settings = settings;
     settings.detect.fleet = FleetScope::Part;
     let service = &settings.service;
-    service
+    settings
         .check_to_run()
         .map_err(|(key, problem)| RunError::Config { key, problem })?;
-    if let RatesLogKind::Segments(_) = &settings.rates_log {
-        return Err(RunError::Config {
-            key: "rates_log.kind".to_string(),
-            problem: "the service keeps the rates log in Kafka: leave it out".to_string(),
-        });
-    }
     let properties = clients::client_properties(&service.kafka)?;
     startup::prepare(&properties, service)?;
     let instance = service.kafka.instance.clone();
@@ -205,9 +202,9 @@ fn join_all(
         let name = thread.thread().name().unwrap_or("a thread").to_string();
         while !thread.is_finished() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
             if shared.is_stopped() {
-                deadline.get_or_insert_with(|| Instant::now() + END_TIMEOUT);
+                deadline.get_or_insert_with(|| Instant::now() + STOP_TIMEOUT);
             }
-            std::thread::park_timeout(Duration::from_millis(10));
+            std::thread::park_timeout(LOOK);
         }
         if !thread.is_finished() {
             tracing::warn!("{name} still waits for brokers and is left behind");

@@ -1,6 +1,6 @@
 //! Asks brokers where sources end: the proof behind every advance of time on silence.
 //!
-//! It has clients and a thread of its own, since a broker that does not answer must not hold up
+//! It has a client and a thread of its own, since a broker that does not answer must not hold up
 //! anything else; no answer is no proof. Where a source ends behind what was read of it, and
 //! nothing more comes, it is read from there: marks of transactions take offsets, too, and are no
 //! messages.
@@ -10,14 +10,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaResult;
-use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::protocol::SourceName;
-use crate::source::kafka::{GroupConsumer, Polled};
+use crate::source::kafka::{GroupConsumer, Place, Polled};
 
-/// Time in which a broker has to answer.
+/// Time in which the beginning of what stands behind a source's last message has to come.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Of a group that is not joined.
 const SESSION: Duration = Duration::from_secs(15);
@@ -63,15 +61,8 @@ pub struct Prober {
 impl Prober {
     /// `group` is not joined: a consumer needs the name of one.
     pub fn start(properties: &BTreeMap<String, String>, group: &str) -> KafkaResult<Self> {
-        let mut config = ClientConfig::new();
-        for (name, value) in properties {
-            config.set(name, value);
-        }
-        config.set("allow.auto.create.topics", "false");
-        // Whoever only asks needs no group, which a consumer would have to name.
         let mut asker = Asker {
-            client: config.create()?,
-            reader: GroupConsumer::member(properties, group, SESSION)?,
+            client: GroupConsumer::member(properties, group, SESSION)?,
             empty: BTreeMap::new(),
         };
         let (questions, asked) = channel::<Question>();
@@ -117,26 +108,26 @@ impl Prober {
 
 /// What the thread has.
 struct Asker {
-    client: BaseProducer,
-    reader: GroupConsumer,
+    client: GroupConsumer,
     /// Of each source the stretch without a message that was found last.
-    empty: BTreeMap<SourceName, (u64, u64)>,
+    empty: BTreeMap<Place, (u64, u64)>,
 }
 
 impl Asker {
     fn ask(&mut self, question: Question) -> Vec<Answer> {
-        // Takes in what the clients say beside answers, which would pile up.
-        self.client.poll(Duration::ZERO);
-        while !matches!(self.reader.poll(Duration::ZERO), Polled::Nothing) {}
+        // Takes in what the client says beside answers, which would pile up.
+        while !matches!(self.client.poll(Duration::ZERO), Polled::Nothing) {}
         let mut is_lost = false;
         let mut answers = Vec::new();
         for probed in question.sources {
             // One broker that does not answer is enough to know; the others are asked the next
             // time.
-            let end = (!is_lost).then(|| self.end_of(&probed.source)).flatten();
+            let place = (probed.source.topic.clone(), probed.source.partition);
+            let ends = (!is_lost).then(|| self.client.ends(&place));
+            let end = ends.and_then(Result::ok).map(|(_, end)| end);
             is_lost |= end.is_none();
             let rests_at = probed.rests_at.zip(end).filter(|(from, end)| from < end);
-            let empty = rests_at.filter(|(from, end)| self.is_empty(&probed.source, *from, *end));
+            let empty = rests_at.filter(|(from, end)| self.is_empty(&place, *from, *end));
             answers.push(Answer {
                 source: probed.source,
                 generation: probed.generation,
@@ -148,22 +139,14 @@ impl Asker {
         answers
     }
 
-    fn end_of(&self, source: &SourceName) -> Option<u64> {
-        let partition = source.partition as i32;
-        let client = self.client.client();
-        let ends = client.fetch_watermarks(&source.topic, partition, ANSWER_TIMEOUT);
-        ends.ok().map(|(_, end)| end.max(0) as u64)
-    }
-
     /// Whether there is no message of a source from an offset to an end.
-    fn is_empty(&mut self, source: &SourceName, from: u64, end: u64) -> bool {
-        if self.empty.get(source) == Some(&(from, end)) {
+    fn is_empty(&mut self, place: &Place, from: u64, end: u64) -> bool {
+        if self.empty.get(place) == Some(&(from, end)) {
             return true;
         }
-        let place = (source.topic.clone(), source.partition);
-        let found = self.reader.is_empty_from(&place, from, ANSWER_TIMEOUT);
+        let found = self.client.is_empty_from(place, from, ANSWER_TIMEOUT);
         if found == Some(true) {
-            self.empty.insert(source.clone(), (from, end));
+            self.empty.insert(place.clone(), (from, end));
         }
         found == Some(true)
     }
