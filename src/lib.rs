@@ -38,4 +38,5 @@ pub mod source;
 pub mod store;
 pub mod synth;
 pub mod telemetry;
+pub mod tuning;
 pub mod view;

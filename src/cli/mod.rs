@@ -9,7 +9,7 @@ mod config;
 mod demo;
 mod exit;
 mod explain;
-
+mod grid;
 mod interrupt;
 mod man;
 mod replay;
@@ -17,6 +17,7 @@ mod replay;
 mod run;
 pub mod simulate;
 mod state;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ enum Command {
     Replay(replay::ReplayCommand),
     #[cfg(feature = "kafka")]
     Run(run::RunCommand),
+    Tune(tune::TuneCommand),
     Simulate(simulate::SimulateArgs),
     Explain(explain::ExplainCommand),
     Config(config::ConfigCommand),
@@ -122,6 +124,7 @@ fn run(command: Command, is_quiet: bool, filter: Option<&str>) -> Result<Exit, C
         Command::Replay(command) => command.run(is_quiet),
         #[cfg(feature = "kafka")]
         Command::Run(command) => command.run(is_quiet, filter),
+        Command::Tune(command) => command.run(is_quiet),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
         Command::Config(command) => command.run(),

@@ -95,6 +95,35 @@ impl WrittenDocument {
         Ok(document)
     }
 
+    /// The same with other values for some keys, as a grid has them.
+    pub fn with(&self, values: &[(String, toml::Value)]) -> Result<Self, ConfigError> {
+        let mut changed = self.clone();
+        let schema = schema_for!(WrittenSettings).to_value();
+        let mut table = toml::Table::try_from(&self.settings)
+            .map_err(|error| self.error("", error.to_string()))?;
+        for (key, value) in values {
+            changed.overrides.insert(key.clone(), "grid".to_string());
+            let parts: Vec<&str> = key.split('.').collect();
+            if let Some(problem) = unknown_path(&schema, &parts) {
+                return Err(changed.error(key, problem));
+            }
+            let (name, tables) = parts.split_last().expect("a key has a name");
+            let mut inner = &mut table;
+            for part in tables {
+                let entry = inner.entry(part.to_string());
+                let entry = entry.or_insert_with(|| toml::Value::Table(toml::Table::new()));
+                inner = entry
+                    .as_table_mut()
+                    .ok_or_else(|| changed.error(key, format!("{part} is no table")))?;
+            }
+            inner.insert((*name).to_string(), value.clone());
+            changed.settings = table.clone().try_into().map_err(|error: toml::de::Error| {
+                changed.error(key, error.message().to_string())
+            })?;
+        }
+        Ok(changed)
+    }
+
     /// The settings, checked against each other.
     pub fn check(&self) -> Result<Settings, ConfigError> {
         Settings::check(&self.settings).map_err(|(key, problem)| self.error(&key, problem))

@@ -33,6 +33,8 @@ pub struct Settings {
     pub jump_max_seconds: u32,
     pub chunk_bytes: usize,
     pub open_files_max: usize,
+    /// Bytes of rates that `tune` and `diff` hold.
+    pub kept_rates_bytes_max: u64,
     /// Decompressed bytes read of one compressed file.
     pub decompressed_bytes_max: u64,
     pub rates_log: RatesLogKind,
@@ -60,7 +62,7 @@ pub enum RatesLogKind {
 
 /// Beginnings of keys whose values change neither decisions nor the text of records. Counts that
 /// leave ingest early, over a limit on what is pending, add up to the same.
-const OUTSIDE_HASH: [&str; 13] = [
+const OUTSIDE_HASH: [&str; 14] = [
     "role ",
     "kafka.",
     "ingest.",
@@ -74,6 +76,16 @@ const OUTSIDE_HASH: [&str; 13] = [
     "limits.pending_",
     "limits.open_minutes_max",
     "limits.rates_rows_max",
+    "limits.kept_rates_bytes_max",
+];
+
+/// Beginnings of keys that detection reads and counting does not.
+const DETECTION_ONLY: [&str; 5] = [
+    "detector.",
+    "attribution.",
+    "output.",
+    "limits.series_max",
+    "limits.waiting_max",
 ];
 
 /// Detection counts the entries of a series and day in 16 bits: these of each of four dimensions,
@@ -100,6 +112,7 @@ impl Settings {
             jump_max_seconds: written.counting.jump_max.0 as u32,
             chunk_bytes: written.input.chunk_bytes as usize,
             open_files_max: written.input.open_files_max as usize,
+            kept_rates_bytes_max: written.limits.kept_rates_bytes_max,
             decompressed_bytes_max: written.limits.decompressed_bytes_max,
             rates_log: check_rates_log(written)?,
             service: ServiceSettings::check(written)?,
@@ -120,6 +133,15 @@ impl Settings {
         }
         let text = "the service keeps the rates log in Kafka: leave it out";
         Err(problem("rates_log.kind", text))
+    }
+
+    /// The part of the canonical text that what is counted depends on: equal for settings whose
+    /// rates are equal.
+    pub fn counting_keys(&self) -> String {
+        let lines = self.canonical.lines();
+        let counting =
+            lines.filter(|line| !DETECTION_ONLY.iter().any(|prefix| line.starts_with(prefix)));
+        counting.map(|line| format!("{line}\n")).collect()
     }
 
     /// Settings out of canonical text: what changes decisions as it says, all else by default.
@@ -325,6 +347,8 @@ fn check_limits(written: &WrittenSettings) -> Result<(), Problem> {
     check("payload_bytes_max", limits.payload_bytes_max, 1024, 1 << 30)?;
     let decompressed = limits.decompressed_bytes_max;
     check("decompressed_bytes_max", decompressed, 1024, 1 << 60)?;
+    let kept = limits.kept_rates_bytes_max;
+    check("kept_rates_bytes_max", kept, 1 << 20, 1 << 50)?;
     check("reject_bytes_max", limits.reject_bytes_max, 0, 1 << 30)?;
     let rejects_kept = limits.rejects_kept_max.into();
     check("rejects_kept_max", rejects_kept, 1, 1_000_000)?;

@@ -172,6 +172,8 @@ pub struct WrittenLimits {
     pub pending_rows_max: u32,
     /// Rows of `--format rates` held for sorting, 12 bytes each.
     pub rates_rows_max: u64,
+    /// Bytes of rates that `tune`, `diff` and reports hold in memory; over it they fail.
+    pub kept_rates_bytes_max: u64,
     /// Minutes pending at once; over it counts go on to detection early.
     pub open_minutes_max: u32,
     /// Counts and attributions in detection whose minute has not closed; over it series that
@@ -242,6 +244,7 @@ impl Default for WrittenLimits {
             pending_values_max: 4_000_000,
             pending_rows_max: 4_000_000,
             rates_rows_max: 1 << 30,
+            kept_rates_bytes_max: 8 << 30,
             open_minutes_max: 64,
             waiting_max: 1_000_000,
         }

@@ -5,7 +5,7 @@
 //! budget (reference detection, section 6.7). It knows nothing of single series.
 
 use std::collections::VecDeque;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,16 @@ impl AddAssign<&HourReport> for HourReport {
             *sum += more;
         }
         self.live_series += other.live_series;
+    }
+}
+
+impl SubAssign<&HourReport> for HourReport {
+    /// Takes away what a part of the series reported.
+    fn sub_assign(&mut self, part: &HourReport) {
+        for (sum, less) in self.episodes.iter_mut().zip(&part.episodes) {
+            *sum -= less;
+        }
+        self.live_series -= part.live_series;
     }
 }
 

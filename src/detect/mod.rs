@@ -39,7 +39,7 @@ mod stats;
 mod strings;
 mod surprise;
 mod tail;
-mod varint;
+pub(crate) mod varint;
 mod watermark;
 mod wheel;
 mod window;

@@ -11,6 +11,8 @@ mod replay;
 pub mod run;
 mod state_file;
 mod stream_files;
+mod sweep;
+pub mod tune;
 mod what_if;
 
 pub use account::Account;
@@ -18,4 +20,5 @@ pub use detection::Detection;
 pub use pipeline::{Outputs, Pipeline, ServiceError};
 pub use replay::{InputKind, ReplayJob, ReplayProgress, Replayed, replay};
 pub use state_file::{StateError, StateFile, StateHeader};
+pub use sweep::{Sweep, Swept};
 pub use what_if::WhatIf;

@@ -11,6 +11,7 @@ use crate::ingest::{Ingest, IngestCounts, RowsError};
 use crate::model::{Edge, EventBatch, EventTime, LogRecord};
 use crate::rateslog::RatesLogError;
 use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, SinkError};
+use crate::tuning::{KeptRates, TooMuch};
 
 /// The one source that files are merged into.
 const SOURCE: u32 = 0;
@@ -31,6 +32,8 @@ pub enum ServiceError {
     Rows(#[from] RowsError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error("{0}: raise it, or take a part of the input with --until or fewer paths")]
+    TooMuch(#[from] TooMuch),
 }
 
 /// Looks over detection's shoulder.
@@ -49,6 +52,8 @@ pub struct Outputs<'a> {
     pub observes_scores: bool,
     /// A question that the run keeps what is needed for.
     pub what_if: Option<WhatIf>,
+    /// Takes the rates instead of detection, which is then left out.
+    pub kept: Option<&'a mut KeptRates>,
 }
 
 /// Events in, insights out.
@@ -138,6 +143,12 @@ impl<'a> Pipeline<'a> {
     /// Has detection judge what ingest made, if anything.
     fn judge(&mut self) -> Result<(), ServiceError> {
         if self.records.is_empty() {
+            return Ok(());
+        }
+        if let Some(kept) = &mut self.outputs.kept {
+            for record in self.records.drain(..) {
+                kept.push(&record)?;
+            }
             return Ok(());
         }
         if let Some(sink) = &mut self.outputs.rates {

@@ -43,4 +43,6 @@ pub use arrivals::Arrivals;
 pub use demo::{Demo, DemoIncident};
 pub use fleet::{Fleet, FleetSettings, Profile, START};
 pub use label::{Label, Neutral, PlantKind, parse_labels, write_labels, write_neutral};
+pub use plant::{Split, bench_kind, level};
+pub use random::Random;
 pub use rate_rows::RateRows;

@@ -25,7 +25,7 @@ pub(super) struct Plant {
 
 /// A minute's count, split.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Split {
+pub struct Split {
     pub ordinary: u32,
     pub planted: u32,
 }
@@ -35,14 +35,21 @@ impl Plant {
     pub fn apply(&self, seed: u64, t: u32, count: u32) -> Split {
         let keys = [stream::PLANTED, u64::from(self.series), u64::from(t)];
         let mut random = Random::keyed(seed, &keys);
+        self.kind.change(count, self.level, &mut random)
+    }
+}
+
+impl PlantKind {
+    /// What becomes of an ordinary `count`, where `level` calls a minute are usual.
+    pub fn change(self, count: u32, level: f64, random: &mut Random) -> Split {
         let add = |planted| Split {
             ordinary: count,
             planted,
         };
-        match self.kind {
+        match self {
             PlantKind::Surge(factor) => {
                 let wobble = random.gamma(20.0);
-                add(random.poisson((factor - 1.0).max(0.0) * self.level * wobble))
+                add(random.poisson((factor - 1.0).max(0.0) * level * wobble))
             }
             PlantKind::Drop(share) => Split {
                 ordinary: random.binomial(count, share),
@@ -64,7 +71,7 @@ impl Plant {
 }
 
 /// Calls a minute around `t`, as a surge planted there multiplies them.
-pub(super) fn level(counts: &[u32], t: u32) -> f64 {
+pub fn level(counts: &[u32], t: u32) -> f64 {
     let t = t as usize;
     let before = &counts[t.saturating_sub(60).min(counts.len())..t.min(counts.len())];
     let around = &counts[t.saturating_sub(60).min(counts.len())..(t + 60).min(counts.len())];
@@ -119,8 +126,9 @@ pub(super) fn bench_plants(
     plants
 }
 
-/// Kind and minutes of a plant at `t`.
-fn bench_kind(random: &mut Random, counts: &[u32], t: u32) -> (PlantKind, u32) {
+/// Kind and minutes of a plant that suits the counts around `t`: surges and drops where the usual
+/// rate is a call a minute, novelty where the seven days before were silent, else bursts.
+pub fn bench_kind(random: &mut Random, counts: &[u32], t: u32) -> (PlantKind, u32) {
     let from = t.saturating_sub(60) as usize;
     let around = &counts[from..(t as usize + 60).min(counts.len())];
     let active = around.iter().filter(|count| **count > 0).count();

@@ -1,0 +1,214 @@
+//! Tuning is production: what a setting does in a sweep is what a replay of it does, to the byte.
+//!
+//! Made fleets with planted incidents go through a whole engine and through kept rates, surveys and
+//! parts; records and thresholds have to be equal for any split of the work.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use insightd::detect::settings::Profile;
+use insightd::detect::{DetectSettings, Engine, Output};
+use insightd::formats::{RecordContext, write_insight};
+use insightd::ingest::{RatesIngest, RowsSettings};
+use insightd::model::{
+    AttributionDelta, Dimension, EventTime, InsightEvent, InsightType, LogRecord, Minute, Progress,
+    RatesBuilder, SeriesRef, SourceCategory, SourceState,
+};
+use insightd::service::Sweep;
+use insightd::synth::Random;
+use insightd::tuning::{KeptRates, SeriesSet};
+
+const FIRST: u32 = 29_460_960;
+const SERIES: u32 = 40;
+const DAYS: u32 = 10;
+
+/// Counts of a fleet of Poisson series with bursts, as the records of a rates log; some come late.
+fn records(seed: u64) -> Vec<LogRecord> {
+    let mut random = Random::keyed(seed, &[]);
+    let mut records = vec![
+        LogRecord::Settings("test".to_string()),
+        LogRecord::Sources(1),
+    ];
+    let rates: Vec<f64> = (0..SERIES).map(|_| random.decades(-2.5, 0.5)).collect();
+    let mut position = 0;
+    for t in 0..DAYS * 1440 {
+        let mut builder = RatesBuilder::default();
+        for (number, rate) in rates.iter().enumerate() {
+            let is_burst = random.chance(0.0001);
+            let count = random.poisson(if is_burst { rate + 30.0 } else { *rate });
+            if count == 0 {
+                continue;
+            }
+            let name = format!("Call{number:02}");
+            let key = builder.add_key(series(&name), SourceCategory::Management);
+            let who = builder.value(if is_burst { "burst" } else { "usual" });
+            let delta = AttributionDelta {
+                dimension: Dimension::UserIdentityArn,
+                value: who,
+                count: u64::from(count),
+            };
+            // One in two hundred comes after its minute was closed.
+            let late = if t > 30 && random.chance(0.005) {
+                20
+            } else {
+                0
+            };
+            let minute = Minute(FIRST + t - late);
+            builder.add_entry(key, minute, u64::from(count), &[delta]);
+        }
+        if !builder.is_empty() {
+            records.push(LogRecord::Rates(
+                builder.finish(0, (position, position + 1)),
+            ));
+        }
+        position += 1;
+        records.push(LogRecord::Progress(Progress {
+            source: 0,
+            position,
+            watermark: Minute(FIRST + t + 1).start(),
+            state: SourceState::Active,
+        }));
+    }
+    records
+}
+
+fn series(name: &str) -> SeriesRef<'_> {
+    SeriesRef {
+        account: "111122223333",
+        region: "us-east-1",
+        event_source: "svc.amazonaws.com",
+        event_name: name,
+        insight_type: InsightType::ApiCallRate,
+        error_code: "",
+    }
+}
+
+/// What a replay writes.
+fn whole(records: &[LogRecord], settings: &DetectSettings) -> String {
+    let mut engine = Engine::new(settings.clone());
+    let mut output = Output::default();
+    for record in records {
+        assert_eq!(engine.apply(record, &mut output), None);
+    }
+    written(&output.insights)
+}
+
+fn written(insights: &[InsightEvent]) -> String {
+    let context = RecordContext {
+        engine_version: "0".to_string(),
+        settings_hash: "0".to_string(),
+        include_extension: true,
+    };
+    let mut out = Vec::new();
+    for event in insights {
+        write_insight(event, &context, &mut out);
+    }
+    String::from_utf8(out).expect("records are text")
+}
+
+fn keep(records: &[LogRecord]) -> KeptRates {
+    let mut kept = KeptRates::new(1 << 30);
+    for record in records {
+        kept.push(record).expect("there is room");
+    }
+    kept.finish();
+    kept
+}
+
+fn budget(per_week: f64) -> DetectSettings {
+    DetectSettings {
+        budget_per_week: per_week,
+        ..DetectSettings::default()
+    }
+}
+
+#[test]
+fn a_sweep_does_what_replays_do() {
+    let fixed = DetectSettings {
+        fixed_z: Some(3.0),
+        ..DetectSettings::default()
+    };
+    let compat = DetectSettings {
+        profile: Profile::Compat,
+        ..DetectSettings::default()
+    };
+    let wide = DetectSettings {
+        bucket_minutes: 5,
+        ..budget(20.0)
+    };
+    let grid = [
+        budget(4.0),
+        fixed,
+        budget(200.0),
+        compat,
+        budget(0.02),
+        wide,
+        budget(30.0),
+    ];
+    for seed in 1..=3 {
+        let records = records(seed);
+        let expected: Vec<String> = grid.iter().map(|one| whole(&records, one)).collect();
+        assert!(expected[2].lines().count() > 10, "the fleet says something");
+        assert_ne!(expected[0], expected[2], "settings differ");
+        let kept = keep(&records);
+        for threads in [1, 3] {
+            let sweep = Sweep {
+                kept: &kept,
+                threads,
+                stop: Arc::new(AtomicBool::new(false)),
+            };
+            let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
+            for (place, run) in swept.runs.iter().enumerate() {
+                let found = written(&run.insights);
+                assert_eq!(found, expected[place], "seed {seed}, setting {place}");
+            }
+        }
+    }
+}
+
+/// Rows of rates, whose series appear and vanish, come back from the kept form as they were.
+#[test]
+fn kept_rates_count_what_the_log_counts() {
+    let mut ingest = RatesIngest::new(RowsSettings::default());
+    let mut random = Random::keyed(7, &[]);
+    let mut records = Vec::new();
+    let mut sums = std::collections::BTreeMap::new();
+    for _ in 0..5000 {
+        let minute = Minute(FIRST + random.below(4000));
+        let name = format!("Call{}", random.below(30));
+        let count = u64::from(random.below(5));
+        *sums.entry((name.clone(), minute)).or_insert(0) += count;
+        let time = EventTime::from_seconds(minute.start().seconds() + 7).expect("a time");
+        ingest
+            .push(time, series(&name), count, &mut records)
+            .expect("there is room");
+    }
+    ingest.finish(None);
+    while ingest.drain(&mut records) {}
+    sums.retain(|_, count| *count > 0);
+    let kept = keep(&records);
+    let mut found = std::collections::BTreeMap::new();
+    kept.counts(&SeriesSet::all(&kept), &mut |series, minute, count| {
+        let name = kept.series()[series as usize].key.event_name.to_string();
+        *found.entry((name, minute)).or_insert(0) += count;
+    });
+    assert_eq!(found, sums);
+    assert_eq!(kept.entries(), sums.len() as u64);
+    // Parts of it are what the whole holds of their series.
+    let mut some = SeriesSet::none(&kept);
+    some.insert(3);
+    let mut minutes = 0;
+    kept.read(&some, &mut |record| {
+        if let LogRecord::Rates(rates) = record {
+            assert_eq!(rates.keys_len(), 1);
+            minutes += rates.entries().len();
+        }
+        ControlFlow::Continue(())
+    });
+    let name = kept.series()[3].key.event_name.to_string();
+    assert_eq!(
+        minutes,
+        sums.keys().filter(|(other, _)| *other == name).count()
+    );
+}
