@@ -2,73 +2,99 @@
 
 import collections
 import csv
+import math
 
 import alarms
 import corpora
 import engine
+import numpy
 
 # Surprises up to here are no exceedance and have no z (reference detection, 6.5).
 SURPRISE_MIN = 4.0
 # What precedents leave of z.
 PRECEDENT_Z = 2.0
+# From the 5th to the 95th percentile of a normal distribution.
+BAND_SIGMAS = 3.29
 REASONS = ("an incident was open already", "Start up to 30 minutes before the label",
            "nothing surprising (under 4 decades)", "excused by precedents",
            "surprising, but z below the threshold")
 
 
 def scores_of(path, several):
-    """{(place, incident): [(surprise, z, state before)]} of the steps inside incidents."""
-    spans = [(place, at, start, end + alarms.GRACE_SECONDS)
-             for place, series in enumerate(several)
-             for at, (start, end) in enumerate(series.judged_incidents)]
+    """{(place, incident): rows of the score file inside it, as dictionaries}"""
     by_place = collections.defaultdict(list)
-    for place, at, start, end in spans:
-        by_place[place].append((start, end, at))
-    found = {(place, at): [] for place, at, _, _ in spans}
+    found = {}
+    for place, series in enumerate(several):
+        for at, (start, end) in enumerate(series.judged_incidents):
+            by_place[place].append((start, end + alarms.GRACE_SECONDS, at))
+            found[place, at] = []
     with open(path, newline="") as lines:
-        for row in csv.reader(lines):
-            own = by_place.get(int(row[4])) if row[4].isdigit() else None
+        for row in csv.DictReader(lines):
+            own = by_place.get(int(row["event_name"]))
             if not own:
                 continue
-            second = corpora.seconds(row[0])
+            second = corpora.seconds(row["time"])
             for start, end, at in own:
                 if start <= second < end:
-                    found[int(row[4]), at].append((float(row[11]), float(row[12]), row[13]))
+                    found[int(row["event_name"]), at].append(row)
     return found
 
 
-def reason(scores, starts, start):
+def reason(rows, starts, start):
     """The first reason that applies."""
-    is_open = bool(scores) and scores[0][2] in ("up", "down")
-    surprise = max((one[0] for one in scores), default=0.0)
-    z = max((one[1] for one in scores), default=0.0)
+    surprise = max((float(row["surprise"]) for row in rows), default=0.0)
+    z = max((float(row["z"]) for row in rows), default=0.0)
     if any(start - 1800 <= at < start for at in starts):
         return REASONS[1]
-    if is_open:
+    if rows and rows[0]["state"] in ("up", "down"):
         return REASONS[0]
     if surprise <= SURPRISE_MIN:
         return REASONS[2]
-    if z == PRECEDENT_Z:
-        return REASONS[3]
-    return REASONS[4]
+    return REASONS[3] if z == PRECEDENT_Z else REASONS[4]
+
+
+def depth(rows):
+    """(share, calls over dispersion): the count furthest from what was expected, over what was
+    expected; the expectation over the dispersion that the band of 5 to 95 % shows."""
+    counted = [row for row in rows if float(row["expected"]) > 0]
+    if not counted:
+        return None
+    row = max(counted, key=lambda row: abs(
+        math.log((float(row["count"]) + 0.5) / (float(row["expected"]) + 0.5))))
+    expected = float(row["expected"])
+    width = (float(row["high"]) - float(row["low"])) / BAND_SIGMAS
+    return float(row["count"]) / expected, expected * expected / max(width * width, expected)
+
+
+def quartiles(values):
+    if not values:
+        return "-"
+    return " / ".join(f"{value:.3g}" for value in numpy.quantile(values, (0.25, 0.5, 0.75)))
+
+
+def replayed(folder, several, rates, z):
+    """(times of the Starts of each series, scores inside incidents) at a fixed threshold."""
+    starts = [[] for _ in several]
+    for record in engine.records(rates, {"detector__fixed_z": z}, "--scores", folder / "scores"):
+        if record["insightDetails"]["state"] == "Start":
+            own = starts[int(record["insightDetails"]["eventName"])]
+            own.append(corpora.seconds(record["insightd"]["decidedAt"]))
+    return [sorted(own) for own in starts], scores_of(folder / "scores", several)
 
 
 def table(report, folder, several, rates, z, others):
     """Missed incidents by corpus and reason; others maps peers to their alarms at the same rate."""
-    path = folder / "scores"
-    all_starts = [[] for _ in several]
-    for record in engine.records(rates, {"detector__fixed_z": z}, "--scores", path):
-        if record["insightDetails"]["state"] == "Start":
-            own = all_starts[int(record["insightDetails"]["eventName"])]
-            own.append(corpora.seconds(record["insightd"]["decidedAt"]))
-    scored = scores_of(path, several)
+    starts, scored = replayed(folder, several, rates, z)
     counts, found_by = collections.Counter(), collections.Counter()
-    for (place, at), scores in scored.items():
-        series, starts = several[place], sorted(all_starts[place])
+    depths = collections.defaultdict(list)
+    for (place, at), rows in scored.items():
+        series = several[place]
         start, end = series.judged_incidents[at]
-        if any(start <= t < end + alarms.GRACE_SECONDS for t in starts):
+        is_hit = any(start <= t < end + alarms.GRACE_SECONDS for t in starts[place])
+        depths[series.corpus, is_hit].append(depth(rows))
+        if is_hit:
             continue
-        why = reason(scores, starts, start)
+        why = reason(rows, starts[place], start)
         counts[why, series.corpus] += 1
         for name, peer in others.items():
             found_by[why, name] += any(
@@ -80,3 +106,9 @@ def table(report, folder, several, rates, z, others):
     for why in REASONS:
         cells = [counts[why, name] for name in names] + [found_by[why, name] for name in others]
         report.say(f"| {why} | " + " | ".join(map(str, cells)) + " |")
+    report.say("\n| incidents | | count furthest off, over expected (quartiles) | "
+               "expected over dispersion (quartiles) |\n|---|---|---|---|")
+    for (name, is_hit), own in sorted(depths.items()):
+        own = [one for one in own if one]
+        report.say(f"| {name} | {'found' if is_hit else 'missed'}, {len(own)} | "
+                   f"{quartiles([one[0] for one in own])} | {quartiles([one[1] for one in own])} |")

@@ -46,7 +46,11 @@ RATES = (0.1, 0.3, 1.0, 3.0)
 SHORT_EVERY = 8
 # From beyond what any series reached down to where every exceedance is a Start.
 Z_MAX, Z_STEPS, Z_RATIO = 30.0, 34, 1.12
-INSIGHTD, FOREST, GRADE = "insightd, default", "Random Cut Forest, score", "Random Cut Forest, grade"
+INSIGHTD = "insightd, default"
+FOREST, GRADE = "Random Cut Forest, score", "Random Cut Forest, grade"
+# Three sigma; S-H-ESD at 5 %, by Grubbs' test for one of the 10,080 minutes of a week; any grade.
+OWN_THRESHOLDS = {"7-day 3-sigma": 3.0, "S-H-ESD": 4.565, GRADE: 1e-9}
+OWN_BUDGETS = (1.0, 0.3, 0.1)
 FOREST_FILES = ("forests.py", "forest/CutForest.java", "forest/pom.xml")
 
 
@@ -143,6 +147,25 @@ def comparison(report, several, by_detector, names, kind):
     report.say()
 
 
+def as_they_come(report, several, by_detector, rates):
+    """What each does as its makers or its name would have it, untuned."""
+    report.say("| detector as it comes | alarms per series-week | precision (90 %) | "
+               "recall (90 %) | recall wsd | recall cmd | delay, median / p90 |")
+    report.say("|---" * 7 + "|")
+    rows = [(name, next((point for point in reversed(by_detector[name])
+                         if point.threshold >= threshold), None))
+            for name, threshold in OWN_THRESHOLDS.items() if name in by_detector]
+    for request in OWN_BUDGETS:
+        asked = {"detector__budget_per_week": request * len(several)}
+        tallies = alarms.by_corpus(several, engine.starts(rates, len(several), asked))
+        rows.append((f"insightd, budget of {request:g} per series-week",
+                     curves.Point(0.0, tallies)))
+    for name, point in rows:
+        detail = [point.tallies[corpus] for corpus in LABELLED]
+        report.say(f"| {name} | {scored(point.over(COMPARED), detail)} |")
+    report.say()
+
+
 def unlabelled_rates(report, by_detector):
     """What the thresholds of the first table come to where nothing is labelled."""
     report.say("| detector | " + " | ".join(
@@ -170,6 +193,14 @@ def found_kinds(several, kinds, times):
     return found
 
 
+def false_on(several, kinds, times, family):
+    """False alarms per series-week on the copies of one family."""
+    names = {kind for kind, _ in injected.KINDS[family]}
+    total = sum((alarms.judge(series, at) for series, own, at in zip(several, kinds, times)
+                 if own[0].split()[0] in names), alarms.Tally())
+    return total.false / total.weeks
+
+
 def planted(report, several, by_detector, folder, class_path):
     """Detection by kind of what is planted, at the false-alarm rates of the labelled corpora."""
     copies = [copy for series in several if series.corpus in UNLABELLED
@@ -179,13 +210,14 @@ def planted(report, several, by_detector, folder, class_path):
     rates = recorded.write_rates(folder / "planted", series)
     totals = found_kinds(series, kinds, [[] for _ in series])
     report.say("| false per series-week | detector | " + " | ".join(
-        f"{kind} ({totals[kind][0]})" for kind in injected.all_kinds()) + " | mean |")
-    report.say("|---" * (3 + len(injected.all_kinds())) + "|")
+        f"{kind} ({totals[kind][0]})" for kind in injected.all_kinds())
+        + " | mean | false here, dense | false here, thinned |")
+    report.say("|---" * (5 + len(injected.all_kinds())) + "|")
     for rate in RATES:
         for name, curve in by_detector.items():
             point = curves.read(curve, COMPARED, rate, "false")
             if point is None:
-                report.say(f"| {rate:g} | {name}: none so strict |" + " |" * (len(totals) + 1))
+                report.say(f"| {rate:g} | {name}, none so strict" + " |" * (len(totals) + 4))
                 continue
             if name == INSIGHTD:
                 times = engine.starts(rates, len(series), {"detector__fixed_z": point.threshold})
@@ -195,12 +227,14 @@ def planted(report, several, by_detector, folder, class_path):
             found = found_kinds(series, kinds, times)
             shares = [found[kind][1] / found[kind][0] for kind in injected.all_kinds()]
             report.say(f"| {rate:g} | {name} | " + " | ".join(f"{s:.2f}" for s in shares)
-                       + f" | {statistics.fmean(shares):.2f} |")
+                       + f" | {statistics.fmean(shares):.2f} | "
+                       f"{false_on(series, kinds, times, 'dense'):.1f} | "
+                       f"{false_on(series, kinds, times, 'sparse'):.1f} |")
     report.say()
 
 
 def beside(report, several, folder):
-    """insightd with what it was not given above: holes as zeros, and buckets as wide as the rows."""
+    """insightd with what it was not given above: holes as zeros; buckets as wide as the rows."""
     unfilled = [series for series in recorded.load(common.DATA, COMPARED, is_filled=False)
                 if any(series.name == one.name for one in several)]
     holes = own_curve(unfilled, recorded.write_rates(folder / "unfilled", unfilled))
@@ -262,7 +296,9 @@ def compare(report, several, folder, class_path, arguments):
         comparison(report, several, by_detector, (corpus,), "false")
     report.say("## Alarms per series-week where nothing is labelled, at the first thresholds\n")
     unlabelled_rates(report, by_detector)
-    for rate in RATES[1:3]:
+    report.say("## As they come\n")
+    as_they_come(report, several, by_detector, rates)
+    for rate in RATES[:3]:
         report.say(f"## What insightd missed at {rate:g} false a series-week, and who found it\n")
         point = curves.read(by_detector[INSIGHTD], COMPARED, rate, "false")
         missed.table(report, folder, several, rates, point.threshold,
