@@ -3,8 +3,8 @@
 Each corpus of the reference data becomes {name: [(second, count), ...]}: times as they stand in the
 file, taken as UTC; counts rounded to whole numbers; rows without a value left out. Only series
 that count something are taken: no latencies, ratios, prices or sensors. What is coarser than a
-minute stands in the minute of its time stamp, what is finer is added up. Nothing is resampled,
-filled or smoothed.
+minute stands in the minute of its time stamp, what is finer is added up. A row that a file gives
+twice is one measurement. Nothing is resampled, filled or smoothed.
 """
 
 import calendar
@@ -42,8 +42,11 @@ def read(lines, factor=1.0, seconds=seconds):
     """(second, count) of a CSV whose first two columns are time and value."""
     rows = csv.reader(lines)
     next(rows)
-    return [(seconds(row[0]), round(float(row[1]) * factor))
-            for row in rows if row and row[1].strip()]
+    counts = {}
+    for row in rows:
+        if row and row[1].strip():
+            counts.setdefault((seconds(row[0]), row[1]), round(float(row[1]) * factor))
+    return [(second, count) for (second, _), count in counts.items()]
 
 
 def members(archive, suffix=".csv"):

@@ -12,11 +12,8 @@ import argparse
 import bisect
 import concurrent.futures
 import datetime
-import json
-import os
 import pathlib
 import platform
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -24,6 +21,8 @@ sys.path.insert(0, str(HERE.parents[1] / "tests/judges"))
 
 import common  # noqa: E402
 import corpora  # noqa: E402
+import engine  # noqa: E402
+import labels  # noqa: E402
 import nab  # noqa: E402
 
 PROFILES = ("watch", "compat", "default")
@@ -36,13 +35,8 @@ WATCH_BAR = (0.5, 2.0)
 
 def replay(rates, profile):
     """[(place of the series, second decided, continues another)] of the Starts."""
-    environment = dict(os.environ, INSIGHTD_DETECTOR__PROFILE=profile)
-    done = subprocess.run([common.BINARY, "replay", "--quiet", "--format", "rates", rates],
-                          capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
-        sys.exit(f"{rates}: {done.stderr[-2000:]}")
     starts = []
-    for record in map(json.loads, done.stdout.splitlines()):
+    for record in engine.records(rates, {"detector__profile": profile}):
         if record["insightDetails"]["state"] == "Start":
             more = record["insightd"]
             starts.append((int(record["insightDetails"]["eventName"]),
@@ -72,12 +66,7 @@ def alone(folder, name, corpus, profile):
 
 def nab_scores(data, corpus, starts, profile):
     """NAB's scores; a Start is a detection at the last row of the bucket that decided it."""
-    labels = {}
-    for path, lines in corpora.members(data / "series-nab/nab-data-labels.tar.xz", ".json"):
-        if path == "labels/combined_windows.json":
-            labels = json.loads("\n".join(lines))
-    windows = {name: [tuple(corpora.seconds(time[:19]) for time in window)
-                      for window in labels[name]] for name in corpus}
+    windows = labels.nab(data)
     original = corpora.nab(data)
     shifts = [original[name][0][0] - corpus[name][0][0] for name in corpus]
     detections = {name: [] for name in corpus}
@@ -106,10 +95,9 @@ def row(name, series, weeks, later_weeks, counts, single):
 
 
 def head():
-    version = subprocess.run([common.BINARY, "--version"], capture_output=True, text=True).stdout
     columns = ["corpus", "series", "series-weeks", *PROFILES, *(f"{name}, alone" for name in ALONE)]
     return [f"# Insights per series-week by profile, {datetime.date.today()}", "",
-            f"* {version.strip()}; Python {platform.python_version()}; "
+            f"* {engine.version()}; Python {platform.python_version()}; "
             f"{platform.machine()}, {platform.system()}",
             "* `benches/quality/profiles.py`: Starts decided after 48 hours per series-week; in "
             "brackets those of them that continue another within two hours, and the rate from the "
