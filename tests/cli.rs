@@ -17,3 +17,5 @@ mod run;
 mod signals;
 #[path = "cli/traffic.rs"]
 mod traffic;
+#[path = "cli/tuning.rs"]
+mod tuning;

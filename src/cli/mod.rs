@@ -7,12 +7,14 @@ mod arguments;
 mod completions;
 mod config;
 mod demo;
+mod diff;
 mod exit;
 mod explain;
 mod grid;
 mod interrupt;
 mod man;
 mod replay;
+mod report_file;
 #[cfg(feature = "kafka")]
 mod run;
 pub mod simulate;
@@ -50,6 +52,7 @@ enum Command {
     #[cfg(feature = "kafka")]
     Run(run::RunCommand),
     Tune(tune::TuneCommand),
+    Diff(diff::DiffCommand),
     Simulate(simulate::SimulateArgs),
     Explain(explain::ExplainCommand),
     Config(config::ConfigCommand),
@@ -125,6 +128,7 @@ fn run(command: Command, is_quiet: bool, filter: Option<&str>) -> Result<Exit, C
         #[cfg(feature = "kafka")]
         Command::Run(command) => command.run(is_quiet, filter),
         Command::Tune(command) => command.run(is_quiet),
+        Command::Diff(command) => command.run(is_quiet),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
         Command::Config(command) => command.run(),

@@ -7,14 +7,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
+use super::report_file::{Form, json, write_report};
 use super::{CliError, Exit, grid};
 use crate::config::RatesLogKind;
 use crate::model::EventTime;
 use crate::service::ReplayJob;
 use crate::service::tune::{TuneJob, TuneProgress};
-use crate::sink::Target;
 use crate::source::{InputFile, expand};
-use crate::tuning::report::TuneReport;
 use crate::tuning::scoring::{Label, parse_labels};
 use crate::tuning::{csv, markdown};
 
@@ -47,7 +46,7 @@ pub struct TuneCommand {
     /// Input from this time on is not read
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<EventTime>,
-    /// Write the report here, too; its ending says the form: .html, .md, .csv or .json
+    /// Write the report here, too; its ending says the form: .md, .csv or .json
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
 }
@@ -55,7 +54,7 @@ pub struct TuneCommand {
 const EXAMPLES: &str = "\
 Examples:
   insightd tune logs/                                     what would a budget cost and find?
-  insightd tune --budget 3 --report tune.html logs/       the same for three a week, as a page
+  insightd tune --budget 3 --report tune.json logs/       the same for three a week, and as JSON
   insightd tune --labels incidents.csv --grid g.toml logs/
 
 A grid:
@@ -71,8 +70,7 @@ impl TuneCommand {
             let problem = format!("--budget: {budget} is not between 0.001 and 1000000");
             return Err(CliError::Usage(problem));
         }
-        let forms = self.report.iter().map(|path| form_of(path));
-        let forms: Vec<Form> = forms.collect::<Result<_, _>>()?;
+        let forms = Form::of_all(&self.report)?;
         let mut settings = match &self.grid {
             Some(path) => grid::read(&document, path)?,
             None => grid::ladder(&document, budget)?,
@@ -114,9 +112,14 @@ impl TuneCommand {
         let (Some((report, losses)), None) = (ended, interrupt.exit()) else {
             return Ok(interrupt.exit().unwrap_or(Exit::Failure));
         };
-        write(&mut Target::stdout(), &markdown::tune(&report))?;
+        let text = |form: Form| match form {
+            Form::Markdown => markdown::tune(&report),
+            Form::Csv => csv::tune(&report),
+            Form::Json => json(&report),
+        };
+        write_report(None, &text(Form::Markdown))?;
         for (path, form) in self.report.iter().zip(forms) {
-            write(&mut Target::create(path)?, &form.text(&report))?;
+            write_report(Some(path), &text(form))?;
         }
         Ok(if has_input_failed(&expanded, &losses) {
             Exit::Failure
@@ -124,45 +127,6 @@ impl TuneCommand {
             Exit::Done
         })
     }
-}
-
-/// In which form a report is written.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Markdown,
-    Csv,
-    Json,
-}
-
-impl Form {
-    fn text(self, report: &TuneReport) -> String {
-        match self {
-            Form::Markdown => markdown::tune(report),
-            Form::Csv => csv::tune(report),
-            Form::Json => {
-                let json = serde_json::to_string_pretty(report);
-                json.expect("a report is plain values") + "\n"
-            }
-        }
-    }
-}
-
-fn form_of(path: &Path) -> Result<Form, CliError> {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("md") => Ok(Form::Markdown),
-        Some("csv") => Ok(Form::Csv),
-        Some("json") => Ok(Form::Json),
-        _ => Err(CliError::Usage(format!(
-            "--report {}: the ending says the form; use .md, .csv or .json",
-            path.display()
-        ))),
-    }
-}
-
-fn write(target: &mut Target, text: &str) -> Result<(), CliError> {
-    target.write(text.as_bytes())?;
-    target.flush()?;
-    Ok(())
 }
 
 fn read_labels(path: &Path) -> Result<Vec<Label>, CliError> {

@@ -348,7 +348,7 @@ fn check_limits(written: &WrittenSettings) -> Result<(), Problem> {
     let decompressed = limits.decompressed_bytes_max;
     check("decompressed_bytes_max", decompressed, 1024, 1 << 60)?;
     let kept = limits.kept_rates_bytes_max;
-    check("kept_rates_bytes_max", kept, 1 << 20, 1 << 50)?;
+    check("kept_rates_bytes_max", kept, 1 << 16, 1 << 50)?;
     check("reject_bytes_max", limits.reject_bytes_max, 0, 1 << 30)?;
     let rejects_kept = limits.rejects_kept_max.into();
     check("rejects_kept_max", rejects_kept, 1, 1_000_000)?;

@@ -5,6 +5,7 @@
 
 mod account;
 mod detection;
+pub mod diff;
 mod pipeline;
 mod replay;
 #[cfg(feature = "kafka")]

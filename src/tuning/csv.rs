@@ -1,7 +1,8 @@
-//! A tuning report as CSV: one row for each setting and rival, a column for each figure.
+//! Reports as CSV: one row for each setting and rival, or for each difference.
 
 use std::fmt::Write as _;
 
+use super::diff::{DiffReport, Mark};
 use super::report::{KindView, TuneReport};
 
 const HEADER: &str = "name,kind_of_row,budget_per_week,threshold,insights,insights_per_week,\
@@ -36,6 +37,32 @@ pub fn tune(report: &TuneReport) -> String {
             optional(rival.mean_detection),
         );
         rows(&mut text, &head, &rival.kinds);
+    }
+    text
+}
+
+/// One row for each difference.
+pub fn diff(report: &DiffReport) -> String {
+    let mut text =
+        "mark,series,direction,start,end,decided_at,shared_event_id,reason\n".to_string();
+    for one in &report.differences {
+        let mark = match one.mark {
+            Mark::Gained => "gained",
+            Mark::Lost => "lost",
+            Mark::Moved => "moved",
+        };
+        let fields = [
+            mark,
+            &one.series,
+            &one.direction,
+            &one.start,
+            one.end.as_deref().unwrap_or_default(),
+            &one.decided_at,
+            &one.shared_event_id,
+            &one.reason,
+        ];
+        let line: Vec<String> = fields.into_iter().map(field).collect();
+        writeln!(text, "{}", line.join(",")).expect("a String takes all text");
     }
     text
 }

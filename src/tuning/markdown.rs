@@ -1,7 +1,8 @@
-//! A tuning report as Markdown: for a pull request, and readable on a terminal.
+//! Reports as Markdown: for a pull request, and readable on a terminal.
 
 use std::fmt::Write as _;
 
+use super::diff::{DiffReport, DifferenceView, Mark};
 use super::report::{KindView, RivalView, SettingView, TuneReport};
 
 /// Labels that were missed and are listed.
@@ -44,6 +45,51 @@ pub fn tune(report: &TuneReport) -> String {
         spenders(&mut text, report);
         smallest(&mut text, report);
         labels(&mut text, report);
+    }
+    text
+}
+
+/// Two settings compared.
+pub fn diff(report: &DiffReport) -> String {
+    let mut text = String::new();
+    let (first, second) = (&report.first, &report.second);
+    line(&mut text, "# insightd diff\n");
+    for (letter, side) in [("a", first), ("b", second)] {
+        let (name, hash) = (&side.name, &side.settings_hash);
+        let figures = format!("{} insights on {} series", side.insights, side.series);
+        line(
+            &mut text,
+            &format!("* {letter}: {name}, {figures}, settings {hash}"),
+        );
+    }
+    let count = |mark: Mark| {
+        let of_mark = report.differences.iter().filter(|one| one.mark == mark);
+        of_mark.count()
+    };
+    line(
+        &mut text,
+        &format!(
+            "\n{} the same, {} gained, {} lost, {} moved.",
+            report.same,
+            count(Mark::Gained),
+            count(Mark::Lost),
+            count(Mark::Moved)
+        ),
+    );
+    for (mark, title) in [
+        (Mark::Gained, "Gained: only b says them"),
+        (Mark::Lost, "Lost: only a says them"),
+        (Mark::Moved, "Moved"),
+    ] {
+        let of_mark = report.differences.iter().filter(|one| one.mark == mark);
+        let of_mark: Vec<&DifferenceView> = of_mark.collect();
+        if !of_mark.is_empty() {
+            line(&mut text, &format!("\n## {title}\n"));
+        }
+        for one in of_mark {
+            let head = format!("* {} {} `{}`", one.start, one.direction, one.series);
+            line(&mut text, &format!("{head}: {}.", one.reason));
+        }
     }
     text
 }

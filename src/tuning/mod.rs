@@ -13,6 +13,7 @@ pub use kept_rates::{KeptRates, KeptSeries, TooMuch};
 pub use series_set::SeriesSet;
 pub mod assess;
 pub mod csv;
+pub mod diff;
 pub mod injection;
 pub mod intervals;
 pub mod markdown;

@@ -155,6 +155,19 @@ pub fn run_setting(part: &Part<'_>, survey: &Survey) -> Option<SettingRun> {
 }
 
 impl SettingRun {
+    /// The run of settings that have nothing to judge.
+    pub fn silent(settings: &DetectSettings) -> Self {
+        SettingRun {
+            insights: Vec::new(),
+            in_force: Vec::new(),
+            end: PartEnd {
+                insights: Vec::new(),
+                reports: Vec::new(),
+                stats: Engine::new(settings.clone()).stats(),
+            },
+        }
+    }
+
     /// The Starts, in the order in which they were decided.
     pub fn starts(&self) -> impl Iterator<Item = &InsightEvent> {
         self.insights
