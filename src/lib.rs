@@ -10,6 +10,7 @@
 //! | [`detect`] | stage 2: window, baseline, incident; a pure function of the rates log |
 //! | [`protocol`] | the consumer's protocol: assign, restore, mute, commit, as state machines |
 //! | [`view`] | what outsiders may see of the engine |
+//! | [`tuning`] | what settings cost and find on recorded logs, how two differ |
 //! | [`synth`] | labelled traffic with known answers |
 //! | [`config`] | settings as written, settings as checked |
 //! | [`source`], [`sink`], [`rateslog`] | the shell: where bytes come from and go to |
