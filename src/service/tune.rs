@@ -20,6 +20,7 @@ use crate::tuning::report::{InputView, ScoredView, TuneReport};
 use crate::tuning::scoring::Label;
 use crate::tuning::sweep::{SettingRun, WARM_UP_HOURS, fixed_z};
 use crate::tuning::{KeptRates, SeriesSet};
+use crate::view::RecordSums;
 use planting::Planting;
 use questions::Questions;
 
@@ -59,6 +60,7 @@ pub enum TuneProgress {
 pub struct Recording {
     pub kept: KeptRates,
     pub account: Account,
+    pub sums: RecordSums,
 }
 
 /// Settings that count in the same way share a recording.
@@ -89,9 +91,14 @@ pub fn record(
     };
     let replayed = replay(job, settings, None, outputs, watch)?;
     let account = replayed.account.clone();
+    let sums = account.sums(replayed.pipeline.ingest_counts());
     drop(replayed);
     kept.finish();
-    Ok(Recording { kept, account })
+    Ok(Recording {
+        kept,
+        account,
+        sums,
+    })
 }
 
 impl TuneJob {
@@ -143,7 +150,9 @@ impl TuneJob {
         tell: &(dyn Fn(TuneProgress) + Sync),
     ) -> Option<TuneReport> {
         let mut report = self.begin(&counted[0].recording);
+        let hint = counted[0].recording.sums.hint();
         let Some(runs) = self.run_settings(counted, tell)? else {
+            report.notes.extend(hint.map(str::to_string));
             report
                 .notes
                 .push("no minute with a count was closed: there is nothing to judge".to_string());
@@ -186,7 +195,7 @@ impl TuneJob {
             input: InputView {
                 files: account.files_read,
                 records: account.decode.records,
-                counted: recording.account.decode.events + account.rows,
+                counted: recording.sums.counted,
                 rejected: account.unusable(),
                 series: recording.kept.series().len() as u64,
                 counts: recording.kept.entries(),

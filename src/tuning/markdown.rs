@@ -21,8 +21,9 @@ pub fn tune(report: &TuneReport) -> String {
     line(
         &mut text,
         &format!(
-            "{} records in {} files{span}: {} series, {} counts; {} could not be used.",
-            input.records, input.files, input.series, input.counts, input.rejected
+            "{} records in {} files{span}, {} of them counted: {} series, {} counts of one \
+             series and minute; {} could not be used.",
+            input.records, input.files, input.counted, input.series, input.counts, input.rejected
         ),
     );
     if let Some(scored) = &report.scored {

@@ -73,7 +73,7 @@ impl RecordSums {
     }
 
     /// What to look at when no record was counted, by what became of most of them.
-    fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         if self.counted > 0 {
             return None;
         }

@@ -297,3 +297,18 @@ fn mistakes_are_told() {
     run.check(0, &[]);
     assert!(run.out.contains("too short"), "{}", run.out);
 }
+
+/// Nothing but read calls is nothing to judge, and the reader learns which key counts them.
+#[test]
+fn an_input_that_counts_nothing_says_where_to_look() {
+    let place = Place::new();
+    let reads: Vec<String> = super::traffic::records()
+        .iter()
+        .map(|line| line.replace("\"readOnly\":false", "\"readOnly\":true"))
+        .collect();
+    place.write("in.json", &super::traffic::ndjson(&reads));
+    let run = place.run(&["tune", "in.json"]);
+    run.check(0, &[]);
+    assert!(run.out.contains("counting.read_calls"), "{}", run.out);
+    assert!(run.out.contains(", 0 of them counted"), "{}", run.out);
+}
