@@ -317,16 +317,16 @@ fn line(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("a String takes all text");
 }
 
-fn share(value: Option<f64>) -> String {
+pub(super) fn share(value: Option<f64>) -> String {
     optional(value.map(|share| format!("{:.0} %", 100.0 * share)))
 }
 
-fn optional<T: ToString>(value: Option<T>) -> String {
+pub(super) fn optional<T: ToString>(value: Option<T>) -> String {
     value.map_or("–".to_string(), |value| value.to_string())
 }
 
 /// A figure with about three digits.
-fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),
