@@ -122,7 +122,7 @@ fn compat_does_not_fire_on_one_call() {
     assert!(starts(&counts, &settings).is_empty());
 }
 
-/// Windows of 5, 30, 60 and 240 minutes: a level that doubles for two hours is enough.
+/// Windows of 30, 60 and 240 minutes: a level that doubles for two hours is enough.
 #[test]
 fn watch_fires_on_five_minute_buckets() {
     let settings = DetectSettings {
@@ -137,7 +137,21 @@ fn watch_fires_on_five_minute_buckets() {
     let starts = starts(&counts, &settings);
     assert_eq!(starts.len(), 1, "{starts:#?}");
     assert!((4 * 288..4 * 288 + 6).contains(&starts[0].0), "{starts:#?}");
-    assert!([5, 30, 60, 240].contains(&starts[0].2.window_minutes));
+    assert!([30, 60, 240].contains(&starts[0].2.window_minutes));
+}
+
+/// Five minutes at twice the usual are lost in half an hour, which is the least that `watch` judges.
+#[test]
+fn watch_is_silent_on_one_bucket() {
+    let settings = DetectSettings {
+        profile: Profile::Watch,
+        bucket_minutes: 5,
+        ..Default::default()
+    };
+    let mut counts = usual(100.0, 5)[..5 * 288].to_vec();
+    counts[4 * 288] *= 2;
+    let starts = starts(&counts, &settings);
+    assert!(starts.is_empty(), "{starts:#?}");
 }
 
 /// What the explanation says would have been enough is enough, and one call less is not.

@@ -180,14 +180,14 @@ fn written_keys_win_over_the_profile() {
         ("profile = \"default\"", "bucket = \"1h\"", 60, None),
         ("profile = \"compat\"", "", 1, Some(2.0)),
         ("profile = \"compat\"", "bucket = \"15m\"", 15, Some(2.0)),
-        ("profile = \"watch\"", "", 5, Some(2.0)),
-        ("profile = \"watch\"", "bucket = \"1m\"", 1, Some(2.0)),
+        ("profile = \"watch\"", "", 5, Some(1.5)),
+        ("profile = \"watch\"", "bucket = \"1m\"", 1, Some(1.5)),
         ("profile = \"watch\"\nfixed_z = 3.5", "", 5, Some(3.5)),
         (
             "profile = \"watch\"\nbudget_per_week = 9.0",
             "",
             5,
-            Some(2.0),
+            Some(1.5),
         ),
         ("fixed_z = 3.5\nbudget_per_week = 9.0", "", 1, Some(3.5)),
     ];

@@ -27,8 +27,6 @@ const LOSS_KEEP: f64 = 0.985;
 const LOSS_SPREAD_MAX: f64 = 50.0;
 const RECENT_KEEP: f64 = 0.55;
 const LOSS_DISPERSION_INITIAL: f32 = 2.0;
-/// Recent calls against expected ones may scale the seasons by this much.
-const RATIO_MAX: f64 = 10.0;
 
 /// Learned levels and what they say about the running hour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -144,7 +142,7 @@ impl Expectation {
 
     /// Begins the hour with this slot of the week.
     pub fn open_hour(&mut self, slot: usize, phi1: f64, tuning: &Tuning) {
-        let experts = self.experts_of(slot);
+        let experts = self.experts_of(slot, tuning);
         let [w_flat, w_day, w_week, w_day_ratio, w_week_ratio] = experts.weights;
         let day_weight = w_day + w_day_ratio * experts.ratio;
         let week_weight = w_week + w_week_ratio * experts.ratio;
@@ -169,7 +167,7 @@ impl Expectation {
     }
 
     /// The experts for the hour with this slot, from what is learned now.
-    pub fn experts_of(&self, slot: usize) -> Experts {
+    pub fn experts_of(&self, slot: usize, tuning: &Tuning) -> Experts {
         let before = if slot == 0 { WEEK_HOURS } else { slot } - 1;
         let after = if slot + 1 == WEEK_HOURS { 0 } else { slot + 1 };
         let around = [slot, before, after];
@@ -189,7 +187,7 @@ impl Expectation {
             flat,
             hour_of_day,
             hour_of_week,
-            ratio: (above / below).clamp(1.0 / RATIO_MAX, RATIO_MAX),
+            ratio: (above / below).clamp(1.0 / tuning.ratio_max, tuning.ratio_max),
             weights: self.weights(),
             loss_dispersion: dispersion,
         }
@@ -237,7 +235,7 @@ impl Expectation {
 
     /// Calls that no single hour exceeds, of the two last and those of the coming day if it is
     /// silent from here on: silence raises no level, nor the recent ratio above 1.
-    pub fn calls_of_day_max(&self, slot: usize) -> f64 {
+    pub fn calls_of_day_max(&self, slot: usize, tuning: &Tuning) -> f64 {
         if self.hour_sum > 0.0 || self.hour_late > 0.0 {
             return f64::INFINITY;
         }
@@ -255,7 +253,7 @@ impl Expectation {
             peak = peak.max(level).max(self.level_of_week(slot, ahead, level));
         }
         let recent = (f64::from(self.recent) + 5.0) / (f64::from(self.recent_expected) + 5.0);
-        let coming = 60.0 * (peak * recent.clamp(1.0, RATIO_MAX) + RATE_MIN);
+        let coming = 60.0 * (peak * recent.clamp(1.0, tuning.ratio_max) + RATE_MIN);
         coming.max(self.lines.calls_of_hours_max())
     }
 

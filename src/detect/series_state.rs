@@ -170,7 +170,8 @@ impl SeriesState {
 
     /// The experts of the running hour as learned so far.
     pub fn experts(&self, ctx: &Context<'_>) -> Experts {
-        self.expectation.experts_of(self.slot_of_now(ctx))
+        self.expectation
+            .experts_of(self.slot_of_now(ctx), ctx.tuning)
     }
 
     /// Dispersions of the four blocks as they stood when the hour began.
@@ -279,7 +280,7 @@ impl SeriesState {
         let calls = if self.is_open() {
             expected
         } else {
-            let phi = self.dispersion.phi_of_block(0);
+            let phi = self.dispersion.phi_of_block(tuning.first_window);
             (count as f64).min(expected + 4.0 * (phi * expected).sqrt() + 4.0 * phi)
         };
         let m = (self.now % tuning.hour) as usize;

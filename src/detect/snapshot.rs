@@ -16,7 +16,7 @@ const MAGIC: [u8; 8] = *b"insightS";
 const FORMAT_VERSION: u32 = 4;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
-pub const LOGIC_VERSION: u32 = 2;
+pub const LOGIC_VERSION: u32 = 3;
 
 /// Bytes before the settings text.
 const HEAD_BYTES: usize = 20;

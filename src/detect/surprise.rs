@@ -164,7 +164,7 @@ impl Scene<'_> {
     pub fn judge(&self) -> Surprise {
         let mut best = Surprise::default();
         let sums = self.recent.window_sums(self.t, self.tuning.windows);
-        for (index, sums) in sums.into_iter().enumerate() {
+        for (index, sums) in sums.into_iter().enumerate().skip(self.tuning.first_window) {
             let length = self.tuning.windows[index];
             if length > self.t + 1 {
                 break;

@@ -7,7 +7,7 @@ mod starts;
 mod streams;
 
 use insightd::detect::series_state::SeriesState;
-use insightd::detect::settings::{DetectSettings, Tuning};
+use insightd::detect::settings::{DetectSettings, Profile, Tuning};
 use insightd::detect::verdict::{Change, Context, EpisodeEnd, Judged};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -132,9 +132,14 @@ fn agrees_with_oracle(plan: &Plan) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn laziness_decides_nothing(plan: &Plan, step: u32, bucket: u32) -> Result<(), TestCaseError> {
+fn laziness_decides_nothing(
+    plan: &Plan,
+    step: u32,
+    (profile, bucket_minutes): (Profile, u32),
+) -> Result<(), TestCaseError> {
     let settings = DetectSettings {
-        bucket_minutes: bucket,
+        profile,
+        bucket_minutes,
         ..Default::default()
     };
     let eager = play(plan, &settings, Visits::Every);
@@ -195,16 +200,22 @@ proptest! {
 
     #[test]
     fn laziness_decides_nothing_at_one_minute(plan in plans(3..14), step in 1..500u32) {
-        laziness_decides_nothing(&plan, step, 1)?;
+        laziness_decides_nothing(&plan, step, (Profile::Default, 1))?;
+    }
+
+    #[test]
+    fn laziness_decides_nothing_of_watch_at_one_minute(plan in plans(3..10), step in 1..500u32) {
+        laziness_decides_nothing(&plan, step, (Profile::Watch, 1))?;
     }
 
     #[test]
     fn laziness_decides_nothing_at_wider_buckets(
         plan in plans(3..10),
         step in 1..500u32,
+        profile in prop_oneof![Just(Profile::Default), Just(Profile::Watch)],
         bucket in prop_oneof![Just(5u32), Just(15), Just(60)],
     ) {
-        laziness_decides_nothing(&plan, step, bucket)?;
+        laziness_decides_nothing(&plan, step, (profile, bucket))?;
     }
 
     #[test]
@@ -253,5 +264,5 @@ fn a_series_that_began_anew_still_has_episodes() {
         late: vec![],
         z_star: 5.4,
     };
-    laziness_decides_nothing(&plan, 1, 15).expect("lazy and eager agree");
+    laziness_decides_nothing(&plan, 1, (Profile::Default, 15)).expect("lazy and eager agree");
 }

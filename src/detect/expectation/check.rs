@@ -1,13 +1,13 @@
 //! What must hold of an expectation that was read.
 
 use super::super::invariants::{CALLS_MAX, DERIVED_MAX, are_amounts, require, within};
-use super::{Expectation, PROFILE_MAX, RATIO_MAX, WEEK_HOURS};
+use super::{Expectation, PROFILE_MAX, Tuning, WEEK_HOURS};
 
 /// Losses beyond this come of no counts.
 const LOSS_MAX: f32 = 1e30;
 
 impl Expectation {
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, tuning: &Tuning) -> Result<(), String> {
         require(
             self.levels.is_sound(CALLS_MAX),
             "levels",
@@ -38,7 +38,7 @@ impl Expectation {
             "experts",
             "they are amounts",
         )?;
-        let ratios = (1.0 / RATIO_MAX) as f32..=RATIO_MAX as f32;
+        let ratios = (1.0 / tuning.ratio_max) as f32..=tuning.ratio_max as f32;
         require(ratios.contains(&self.ratio), "ratio", "it is limited")?;
         within("lines", self.lines.check())
     }

@@ -20,7 +20,7 @@ impl SeriesState {
             "silent_from",
             "its last count was before now",
         )?;
-        within("expectation", self.expectation.check())?;
+        within("expectation", self.expectation.check(tuning))?;
         within("dispersion", self.dispersion.check())?;
         let least = if self.now > 0 { 1.0 } else { 0.0 };
         let are_phis =

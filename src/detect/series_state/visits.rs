@@ -40,7 +40,10 @@ impl SeriesState {
         let may_sleep = hour == 60 && self.recent.is_none() && !self.recalibration.has_episode();
         // A window of an hour lies in two hours at most.
         if may_sleep
-            && self.expectation.calls_of_day_max(self.slot_of_now(ctx)) < drop_mean_min(ctx) / 2.0
+            && self
+                .expectation
+                .calls_of_day_max(self.slot_of_now(ctx), ctx.tuning)
+                < drop_mean_min(ctx) / 2.0
         {
             return self.now + ctx.tuning.day;
         }
