@@ -50,6 +50,10 @@ Examples:
 impl DiffCommand {
     pub fn run(self, _is_quiet: bool) -> Result<Exit, CliError> {
         let forms = Form::of_all(&self.report)?;
+        if forms.contains(&Form::Html) {
+            let problem = "--report: there is no .html of a diff; use .md, .csv or .json";
+            return Err(CliError::Usage(problem.to_string()));
+        }
         let first = side(&self.first, &self.second)?;
         let second = side(&self.second, &self.first)?;
         let expanded = expand(&self.input.paths);
@@ -82,6 +86,7 @@ impl DiffCommand {
             return Ok(interrupt.exit().unwrap_or(Exit::Failure));
         };
         let text = |form: Form| match form {
+            Form::Html => unreachable!("it was refused"),
             Form::Markdown => markdown::diff(&report),
             Form::Csv => csv::diff(&report),
             Form::Json => super::report_file::json(&report),

@@ -10,6 +10,7 @@ use crate::sink::Target;
 /// In which form a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    Html,
     Markdown,
     Csv,
     Json,
@@ -23,11 +24,12 @@ impl Form {
 
     fn of(path: &Path) -> Result<Form, CliError> {
         match path.extension().and_then(|ending| ending.to_str()) {
+            Some("html") => Ok(Form::Html),
             Some("md") => Ok(Form::Markdown),
             Some("csv") => Ok(Form::Csv),
             Some("json") => Ok(Form::Json),
             _ => Err(CliError::Usage(format!(
-                "--report {}: the ending says the form; use .md, .csv or .json",
+                "--report {}: the ending says the form; use .html, .md, .csv or .json",
                 path.display()
             ))),
         }

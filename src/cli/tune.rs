@@ -15,7 +15,7 @@ use crate::service::ReplayJob;
 use crate::service::tune::{TuneJob, TuneProgress};
 use crate::source::{InputFile, expand};
 use crate::tuning::scoring::{Label, parse_labels};
-use crate::tuning::{csv, markdown};
+use crate::tuning::{csv, markdown, page};
 
 /// Try settings on recorded logs: what they cost, what they find, and which to take
 ///
@@ -46,7 +46,7 @@ pub struct TuneCommand {
     /// Input from this time on is not read
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<EventTime>,
-    /// Write the report here, too; its ending says the form: .md, .csv or .json
+    /// Write the report here, too; its ending says the form: .html, .md, .csv or .json
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
 }
@@ -54,7 +54,7 @@ pub struct TuneCommand {
 const EXAMPLES: &str = "\
 Examples:
   insightd tune logs/                                     what would a budget cost and find?
-  insightd tune --budget 3 --report tune.json logs/       the same for three a week, and as JSON
+  insightd tune --budget 3 --report tune.html logs/       the same for three a week, as a page
   insightd tune --labels incidents.csv --grid g.toml logs/
 
 A grid:
@@ -113,6 +113,7 @@ impl TuneCommand {
             return Ok(interrupt.exit().unwrap_or(Exit::Failure));
         };
         let text = |form: Form| match form {
+            Form::Html => page::tune(&report),
             Form::Markdown => markdown::tune(&report),
             Form::Csv => csv::tune(&report),
             Form::Json => json(&report),
