@@ -50,16 +50,7 @@ SHORT_SEEDS, LONG_SEEDS = (3101,), (3101, 3102, 3103)
 WORKERS = 2
 
 
-class Report:
-    """Lines for the terminal and the results file, and what was missed."""
-
-    def __init__(self):
-        self.lines, self.missed = [], []
-
-    def say(self, line=""):
-        print(line, flush=True)
-        self.lines.append(line)
-
+class Report(common.Report):
     def judge(self, name, value, bar, is_at_least=True):
         holds = value is not None and (value >= bar if is_at_least else value < bar)
         text = "not reached" if value is None else f"{value:.3f}"

@@ -54,17 +54,6 @@ OWN_BUDGETS = (1.0, 0.3, 0.1)
 FOREST_FILES = ("forests.py", "forest/CutForest.java", "forest/pom.xml")
 
 
-class Report:
-    """Lines for the terminal and the results file, and what was missed."""
-
-    def __init__(self):
-        self.lines, self.missed = [], []
-
-    def say(self, line=""):
-        print(line, flush=True)
-        self.lines.append(line)
-
-
 def thresholds():
     return [Z_MAX / Z_RATIO ** i for i in range(Z_STEPS)]
 
@@ -319,7 +308,7 @@ def main():
     arguments = parser.parse_args()
     for name in POOLED:
         common.require_data(f"series-{name}")
-    report, class_path = Report(), forests.install()
+    report, class_path = common.Report(), forests.install()
     if class_path is None:
         print("** NOT COMPARED with Random Cut Forest: it cannot be had here.")
     several = recorded.load(common.DATA, COMPARED)

@@ -19,6 +19,17 @@ def scratch():
     return tempfile.TemporaryDirectory(dir=os.environ.get("INSIGHTD_SCRATCH"))
 
 
+class Report:
+    """Lines for the terminal and the results file, and what was missed."""
+
+    def __init__(self):
+        self.lines, self.missed = [], []
+
+    def say(self, line=""):
+        print(line, flush=True)
+        self.lines.append(line)
+
+
 def require_data(name):
     """Path of a part of the reference data; ends the judge with success when it is absent."""
     path = DATA / name

@@ -8,45 +8,24 @@ critical violation, text that is wider than the screen, or an open insight witho
 JavaScript the list must still be there. PICTURES is a folder for what was seen.
 """
 
-import base64
-import hashlib
-import io
-import os
+import importlib.resources
 import pathlib
 import shutil
-import subprocess
 import sys
-import tarfile
 import time
 
 from playwright.sync_api import sync_playwright
 
 WIDTHS = (400, 1400)
 SCHEMES = ("light", "dark")
-AXE_VERSION = "4.14.1"
-AXE_SHA512 = (
-    "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
-)
 # Opening and first drawing of a page, in seconds; generous for a machine that does other things.
 SECONDS_MAX = 10
 PICTURE_HEIGHT_MAX = 8000
 
 
 def axe_source():
-    """The text of axe-core, from the cache or fetched with npm and checked against its hash."""
-    default = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-    cache = pathlib.Path(os.environ.get("INSIGHTD_CACHE", default / "insightd"))
-    cache.mkdir(parents=True, exist_ok=True)
-    archive = cache / f"axe-core-{AXE_VERSION}.tgz"
-    if not archive.exists():
-        package = f"axe-core@{AXE_VERSION}"
-        subprocess.run(["npm", "pack", "--silent", package], cwd=cache, check=True)
-    content = archive.read_bytes()
-    found = base64.b64encode(hashlib.sha512(content).digest()).decode()
-    if found != AXE_SHA512:
-        sys.exit(f"{archive} has another content than axe-core {AXE_VERSION}: {found}")
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        return tar.extractfile("package/axe.min.js").read().decode()
+    """The text of axe-core, which a package of the requirements brings."""
+    return (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
 
 
 def watch(page, address, faults):
