@@ -25,6 +25,10 @@ const DAYS: u32 = 10;
 
 /// Counts of a fleet of Poisson series with bursts, as the records of a rates log; some come late.
 fn records(seed: u64) -> Vec<LogRecord> {
+    records_of(seed, series)
+}
+
+fn records_of(seed: u64, series: impl Fn(&str) -> SeriesRef<'_>) -> Vec<LogRecord> {
     let mut random = Random::keyed(seed, &[]);
     let mut records = vec![
         LogRecord::Settings("test".to_string()),
@@ -163,6 +167,49 @@ fn a_sweep_does_what_replays_do() {
                 let found = written(&run.insights);
                 assert_eq!(found, expected[place], "seed {seed}, setting {place}");
             }
+        }
+    }
+}
+
+/// Parts of a fleet admit their series by themselves: where a limit refuses some of the whole, a
+/// sweep once said more than a replay.
+#[test]
+fn a_sweep_refuses_the_series_that_a_replay_refuses() {
+    let settings = DetectSettings {
+        fixed_z: Some(3.0),
+        // Eight series in each shard.
+        series_max: 8192,
+        ..DetectSettings::default()
+    };
+    let budget = DetectSettings {
+        fixed_z: None,
+        budget_per_week: 100.0,
+        ..settings.clone()
+    };
+    let grid = [settings, budget];
+    for seed in 1..=4 {
+        // The error codes of one API share its shard.
+        let records = records_of(seed, |name| SeriesRef {
+            event_name: "Call",
+            insight_type: InsightType::ApiErrorRate,
+            error_code: name,
+            ..series(name)
+        });
+        let expected: Vec<String> = grid.iter().map(|one| whole(&records, one)).collect();
+        assert!(
+            !expected[0].is_empty(),
+            "the series that are tracked say something"
+        );
+        let kept = keep(&records);
+        let sweep = Sweep {
+            kept: &kept,
+            threads: 2,
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
+        for (place, run) in swept.runs.iter().enumerate() {
+            let found = written(&run.insights);
+            assert_eq!(found, expected[place], "seed {seed}, setting {place}");
         }
     }
 }

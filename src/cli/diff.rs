@@ -4,22 +4,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
-use super::interrupt::Interrupt;
-use super::report_file::{Form, write_report};
+use super::arguments::ConfigArgument;
+use super::recording::RecordingArguments;
+use super::report_file::{Form, ReportFiles, json, write_text};
 use super::{CliError, Exit};
 use crate::config::RatesLogKind;
-use crate::model::EventTime;
-use crate::service::ReplayJob;
 use crate::service::diff::DiffJob;
 use crate::service::tune::TuneSetting;
-use crate::source::{InputFile, expand};
+use crate::tuning::diff::DiffReport;
 use crate::tuning::{csv, markdown};
 
 /// Compare two configurations on the same logs: insights gained, lost and moved
 ///
 /// Prints each difference with its reason and exits with 3 if there is one, so that a change of
-/// settings can be held to what it does.
+/// settings can be held to what it does. Reports are Markdown, CSV or JSON (.md, .csv, .json).
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct DiffCommand {
@@ -30,17 +28,10 @@ pub struct DiffCommand {
     #[arg(short = 'b', long, value_name = "FILE")]
     second: PathBuf,
     #[command(flatten)]
-    input: InputArguments,
-    /// Insights decided before this time are left out
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    from: Option<EventTime>,
-    /// Input from this time on is not read
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    until: Option<EventTime>,
-    /// Write the report here, too; its ending says the form: .md, .csv or .json
-    #[arg(long, value_name = "FILE")]
-    report: Vec<PathBuf>,
+    recording: RecordingArguments,
 }
+
+const FORMS: [Form<DiffReport>; 3] = [("md", markdown::diff), ("csv", csv::diff), ("json", json)];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,55 +39,26 @@ Examples:
   insightd diff -a now.toml -b then.toml --report change.md logs/ || echo differs";
 
 impl DiffCommand {
-    pub fn run(self, _is_quiet: bool) -> Result<Exit, CliError> {
-        let forms = Form::of_all(&self.report)?;
-        if forms.contains(&Form::Html) {
-            let problem = "--report: there is no .html of a diff; use .md, .csv or .json";
-            return Err(CliError::Usage(problem.to_string()));
-        }
+    pub fn run(self) -> Result<Exit, CliError> {
+        let files = ReportFiles::new(&self.recording.report, &FORMS)?;
         let first = side(&self.first, &self.second)?;
         let second = side(&self.second, &self.first)?;
-        let expanded = expand(&self.input.paths);
-        for problem in &expanded.problems {
-            tracing::error!("{problem}");
-        }
-        let interrupt = Interrupt::install()?;
+        let input = self.recording.open(&first.settings)?;
         let job = DiffJob {
-            replay: ReplayJob {
-                files: expanded.files.clone(),
-                kind: self.input.kind(&first.settings)?,
-                until: self.until,
-                since: None,
-                threads: self.input.threads()?,
-                stop: interrupt.stop.clone(),
-            },
+            replay: input.replay.clone(),
             first,
             second,
-            from: self.from,
+            from: self.recording.from,
         };
-        if job.recordings() > 1 && expanded.files.contains(&InputFile::Stdin) {
-            return Err(CliError::Usage(
-                "the two configurations count differently, so the input has to be read twice; \
-                 standard input cannot be: write it to a file first"
-                    .to_string(),
-            ));
-        }
+        input.check_readings(job.recordings())?;
         let ended = job.run(&mut |_| {})?;
-        let (Some((report, losses)), None) = (ended, interrupt.exit()) else {
-            return Ok(interrupt.exit().unwrap_or(Exit::Failure));
+        let (Some((report, losses)), None) = (ended, input.interrupt.exit()) else {
+            return Ok(input.interrupt.exit().unwrap_or(Exit::Failure));
         };
-        let text = |form: Form| match form {
-            Form::Html => unreachable!("it was refused"),
-            Form::Markdown => markdown::diff(&report),
-            Form::Csv => csv::diff(&report),
-            Form::Json => super::report_file::json(&report),
-        };
-        write_report(None, &text(Form::Markdown))?;
-        for (path, form) in self.report.iter().zip(forms) {
-            write_report(Some(path), &text(form))?;
-        }
+        write_text(None, &markdown::diff(&report))?;
+        files.write(&report)?;
         Ok(match report.differences.is_empty() {
-            _ if has_input_failed(&expanded, &losses) => Exit::Failure,
+            _ if input.has_failed(&losses) => Exit::Failure,
             true => Exit::Done,
             false => Exit::Found,
         })

@@ -13,6 +13,8 @@ mod explain;
 mod grid;
 mod interrupt;
 mod man;
+mod outputs;
+mod recording;
 mod replay;
 mod report_file;
 #[cfg(feature = "kafka")]
@@ -128,7 +130,7 @@ fn run(command: Command, is_quiet: bool, filter: Option<&str>) -> Result<Exit, C
         #[cfg(feature = "kafka")]
         Command::Run(command) => command.run(is_quiet, filter),
         Command::Tune(command) => command.run(is_quiet),
-        Command::Diff(command) => command.run(is_quiet),
+        Command::Diff(command) => command.run(),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
         Command::Config(command) => command.run(),

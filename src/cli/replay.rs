@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
+use super::outputs::check_outputs;
 use super::{CliError, Exit};
 use crate::config::Settings;
 use crate::detect::Engine;
@@ -85,7 +86,7 @@ impl ReplayCommand {
         }
         let (engine, since) = self.restore(&settings)?;
         let expanded = expand(&self.input.paths);
-        self.check_outputs(&expanded.files)?;
+        check_outputs(&self.output_paths(), &expanded.files)?;
         for problem in &expanded.problems {
             tracing::error!("{problem}");
         }
@@ -138,8 +139,8 @@ impl ReplayCommand {
         Ok((Some(engine), since))
     }
 
-    /// Opening an output empties it, so none may be an input, nor another output.
-    fn check_outputs(&self, inputs: &[InputFile]) -> Result<(), CliError> {
+    /// Files that are written, by option.
+    fn output_paths(&self) -> Vec<(&'static str, &Path)> {
         let outputs = [
             ("--out", &self.out),
             ("--scores", &self.scores),
@@ -147,31 +148,10 @@ impl ReplayCommand {
             ("--rejects", &self.rejects),
             ("--state-out", &self.state_out),
         ];
-        let outputs: Vec<(&str, &Path, PathBuf)> = outputs
-            .into_iter()
-            .filter_map(|(option, path)| {
-                let path = path.as_deref()?;
-                Some((option, path, file_of(path)?))
-            })
-            .collect();
-        for (index, (option, path, file)) in outputs.iter().enumerate() {
-            if let Some((other, ..)) = outputs[..index].iter().find(|other| other.2 == *file) {
-                let problem = format!("{other} and {option} are the same file");
-                return Err(CliError::Usage(problem));
-            }
-            let is_read = |input: &&InputFile| match input {
-                InputFile::Stdin => false,
-                InputFile::File(input) => file_of(input).is_some_and(|input| input == *file),
-            };
-            if let Some(input) = inputs.iter().find(is_read) {
-                return Err(CliError::Usage(format!(
-                    "{option} {} is also read as {}; it would be overwritten",
-                    path.display(),
-                    input.name()
-                )));
-            }
-        }
-        Ok(())
+        let named = outputs.into_iter();
+        named
+            .filter_map(|(option, path)| Some((option, path.as_deref()?)))
+            .collect()
     }
 
     fn open_outputs(&self, settings: &Settings) -> Result<Outputs<'static>, CliError> {
@@ -214,18 +194,6 @@ impl ReplayCommand {
         }
         Exit::Done
     }
-}
-
-/// The file that a path names or would make, without links; `None` for devices and pipes.
-fn file_of(path: &Path) -> Option<PathBuf> {
-    if let Ok(file) = path.canonicalize() {
-        return file.is_file().then_some(file);
-    }
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    Some(directory.canonicalize().ok()?.join(path.file_name()?))
 }
 
 /// The first whole minute at or after `time`.

@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
-use super::interrupt::Interrupt;
-use super::report_file::{Form, json, write_report};
+use super::arguments::ConfigArgument;
+use super::recording::RecordingArguments;
+use super::report_file::{Form, ReportFiles, json, write_text};
 use super::{CliError, Exit, grid};
 use crate::config::RatesLogKind;
-use crate::model::EventTime;
-use crate::service::ReplayJob;
 use crate::service::tune::{TuneJob, TuneProgress};
-use crate::source::{InputFile, expand};
+use crate::tuning::report::TuneReport;
 use crate::tuning::scoring::{Label, parse_labels};
 use crate::tuning::{csv, markdown, page};
 
@@ -21,14 +19,14 @@ use crate::tuning::{csv, markdown, page};
 ///
 /// Reads the input once, runs the present settings and a grid of others over its counts, plants
 /// labelled incidents on copies of its series, and recommends only what the input supports.
-/// The report goes to standard output as Markdown.
+/// The report goes to standard output as Markdown; files can be .html, .md, .csv and .json.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct TuneCommand {
     #[command(flatten)]
     config: ConfigArgument,
     #[command(flatten)]
-    input: InputArguments,
+    recording: RecordingArguments,
     /// Known incidents, CSV:
     /// account,region,event_source,event_name,insight_type,error_code,start,end,kind
     #[arg(long, value_name = "FILE")]
@@ -40,16 +38,14 @@ pub struct TuneCommand {
     /// False insights a week that you accept [default: detector.budget_per_week]
     #[arg(long, value_name = "N")]
     budget: Option<f64>,
-    /// Judge insights from this time on; what is before teaches only
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    from: Option<EventTime>,
-    /// Input from this time on is not read
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    until: Option<EventTime>,
-    /// Write the report here, too; its ending says the form: .html, .md, .csv or .json
-    #[arg(long, value_name = "FILE")]
-    report: Vec<PathBuf>,
 }
+
+const FORMS: [Form<TuneReport>; 4] = [
+    ("html", page::tune),
+    ("md", markdown::tune),
+    ("csv", csv::tune),
+    ("json", json),
+];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +66,7 @@ impl TuneCommand {
             let problem = format!("--budget: {budget} is not between 0.001 and 1000000");
             return Err(CliError::Usage(problem));
         }
-        let forms = Form::of_all(&self.report)?;
+        let files = ReportFiles::new(&self.recording.report, &FORMS)?;
         let mut settings = match &self.grid {
             Some(path) => grid::read(&document, path)?,
             None => grid::ladder(&document, budget)?,
@@ -80,52 +76,26 @@ impl TuneCommand {
             setting.settings.rates_log = RatesLogKind::Memory;
         }
         let labels = self.labels.as_deref().map(read_labels).transpose()?;
-        let expanded = expand(&self.input.paths);
-        for problem in &expanded.problems {
-            tracing::error!("{problem}");
-        }
-        let interrupt = Interrupt::install()?;
+        let input = self.recording.open(&present)?;
         let job = TuneJob {
-            replay: ReplayJob {
-                files: expanded.files.clone(),
-                kind: self.input.kind(&present)?,
-                until: self.until,
-                since: None,
-                threads: self.input.threads()?,
-                stop: interrupt.stop.clone(),
-            },
+            replay: input.replay.clone(),
             settings,
             labels: labels.unwrap_or_default(),
             budget_per_week: budget,
-            from: self.from,
+            from: self.recording.from,
         };
-        if job.recordings() > 1 && expanded.files.contains(&InputFile::Stdin) {
-            return Err(CliError::Usage(
-                "the grid changes what is counted, so the input has to be read more than once; \
-                 standard input cannot be: write it to a file first"
-                    .to_string(),
-            ));
-        }
+        input.check_readings(job.recordings())?;
         let bar = bar(!is_quiet);
         let ended = job.run(&|progress| show(&bar, progress))?;
         bar.finish_and_clear();
-        let (Some((report, losses)), None) = (ended, interrupt.exit()) else {
-            return Ok(interrupt.exit().unwrap_or(Exit::Failure));
+        let (Some((report, losses)), None) = (ended, input.interrupt.exit()) else {
+            return Ok(input.interrupt.exit().unwrap_or(Exit::Failure));
         };
-        let text = |form: Form| match form {
-            Form::Html => page::tune(&report),
-            Form::Markdown => markdown::tune(&report),
-            Form::Csv => csv::tune(&report),
-            Form::Json => json(&report),
-        };
-        write_report(None, &text(Form::Markdown))?;
-        for (path, form) in self.report.iter().zip(forms) {
-            write_report(Some(path), &text(form))?;
-        }
-        Ok(if has_input_failed(&expanded, &losses) {
-            Exit::Failure
-        } else {
-            Exit::Done
+        write_text(None, &markdown::tune(&report))?;
+        files.write(&report)?;
+        Ok(match input.has_failed(&losses) {
+            true => Exit::Failure,
+            false => Exit::Done,
         })
     }
 }

@@ -107,16 +107,7 @@ impl WrittenDocument {
             if let Some(problem) = unknown_path(&schema, &parts) {
                 return Err(changed.error(key, problem));
             }
-            let (name, tables) = parts.split_last().expect("a key has a name");
-            let mut inner = &mut table;
-            for part in tables {
-                let entry = inner.entry(part.to_string());
-                let entry = entry.or_insert_with(|| toml::Value::Table(toml::Table::new()));
-                inner = entry
-                    .as_table_mut()
-                    .ok_or_else(|| changed.error(key, format!("{part} is no table")))?;
-            }
-            inner.insert((*name).to_string(), value.clone());
+            insert(&mut table, &parts, value.clone());
             changed.settings = table.clone().try_into().map_err(|error: toml::de::Error| {
                 changed.error(key, error.message().to_string())
             })?;

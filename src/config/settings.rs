@@ -80,10 +80,11 @@ const OUTSIDE_HASH: [&str; 14] = [
 ];
 
 /// Beginnings of keys that detection reads and counting does not.
-const DETECTION_ONLY: [&str; 5] = [
+const DETECTION_ONLY: [&str; 6] = [
     "detector.",
     "attribution.",
     "output.",
+    "silence.all",
     "limits.series_max",
     "limits.waiting_max",
 ];

@@ -26,7 +26,7 @@ use super::verdict::{Change, Context};
 use super::watermark::Watermarks;
 use super::wheel::Wheel;
 use super::window::Window;
-use crate::model::{LogRecord, Minute, Rates, SHARDS};
+use crate::model::{LogRecord, Minute, Rates};
 
 /// The detector.
 #[derive(Debug)]
@@ -93,14 +93,13 @@ impl Engine {
         let width = settings.bucket_minutes;
         let longest = tuning.windows[3] * width;
         let window_minutes = HISTORY_MINUTES.max(10_080 + longest + 3 * width);
-        let shard_max = (settings.series_max / u64::from(SHARDS)).clamp(1, 1 << 20) as u32;
         let state = State {
             watermarks: Watermarks::default(),
             closed: None,
             clock: None,
             t: 0,
             waiting: OpenMinutes::default(),
-            registry: Registry::new(shard_max),
+            registry: Registry::new(settings.shard_series_max()),
             series: SeriesTable::default(),
             template: SeriesState::silent(),
             window: Window::new(window_minutes / width),

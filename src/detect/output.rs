@@ -34,10 +34,6 @@ impl Output {
 /// The name is the six parts of the key and the direction, each as `LENGTH:TEXT`, then the minute
 /// since the epoch in decimal.
 pub fn shared_event_id(series: SeriesRef<'_>, direction: Direction, decided_at: Minute) -> Uuid {
-    let direction = match direction {
-        Direction::Up => "up",
-        Direction::Down => "down",
-    };
     let parts = [
         series.account,
         series.region,
@@ -45,7 +41,7 @@ pub fn shared_event_id(series: SeriesRef<'_>, direction: Direction, decided_at: 
         series.event_name,
         series.insight_type.name(),
         series.error_code,
-        direction,
+        direction.name(),
     ];
     let mut name = String::new();
     for part in parts {

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::SHARDS;
+
 /// Buckets of recent counts and expectations a series keeps: the widest window, moved by the
 /// shifts, with the late minutes before it, fits.
 pub const RECENT: usize = 64;
@@ -84,6 +86,13 @@ impl Default for DetectSettings {
             holds_drops: false,
             fleet: FleetScope::Whole,
         }
+    }
+}
+
+impl DetectSettings {
+    /// Series tracked in one shard.
+    pub fn shard_series_max(&self) -> u32 {
+        (self.series_max / u64::from(SHARDS)).clamp(1, 1 << 20) as u32
     }
 }
 

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::formats::InsightRecord;
-use crate::model::{EventTime, Explanation, Minute, SeriesKey};
+use crate::model::{Direction, EventTime, Explanation, Minute, SeriesKey};
 
 fn minute(text: &str) -> Minute {
     EventTime::parse(text).unwrap().minute()

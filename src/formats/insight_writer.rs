@@ -8,8 +8,8 @@ use std::io::Write;
 use super::number::{average, decimal};
 use super::sentence::sentence;
 use crate::model::{
-    Attribution, AttributionValue, Dimension, Direction, Edge, EndReason, Innocent, InsightEvent,
-    InsightType, SourceCategory,
+    Attribution, AttributionValue, Dimension, Edge, EndReason, Innocent, InsightEvent, InsightType,
+    SourceCategory,
 };
 
 /// What a record says of the engine that wrote it.
@@ -125,13 +125,7 @@ fn write_extension(event: &InsightEvent, context: &RecordContext, out: &mut Vec<
     let mut members = Members::begin(out);
     members.text("sentence", &sentence(event));
     members.text("decidedAt", &event.decided_at.to_string());
-    members.text(
-        "direction",
-        match event.direction {
-            Direction::Up => "up",
-            Direction::Down => "down",
-        },
-    );
+    members.text("direction", event.direction.name());
     if let Some(reason) = event.reason {
         members.text("reason", reason_name(reason));
     }

@@ -148,7 +148,7 @@ fn encode_rates(rates: &Rates, out: &mut Vec<u8>) {
         for delta in deltas {
             put(
                 out,
-                u64::from(delta.value) << 2 | dimension_code(delta.dimension),
+                u64::from(delta.value) << 2 | u64::from(delta.dimension.index()),
             );
             put(out, delta.count);
         }
@@ -246,16 +246,6 @@ fn decode_progress(reader: &mut Reader<'_>) -> Result<Progress, RecordError> {
             _ => return Err(RecordError::Malformed("unknown state of a source")),
         },
     })
-}
-
-/// Place of a dimension in [`Dimension::ALL`].
-fn dimension_code(dimension: Dimension) -> u64 {
-    match dimension {
-        Dimension::UserIdentityArn => 0,
-        Dimension::UserAgent => 1,
-        Dimension::ErrorCode => 2,
-        Dimension::ResourceArn => 3,
-    }
 }
 
 /// LEB128: seven bits a byte, lowest first, the top bit set on all but the last.

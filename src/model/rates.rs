@@ -264,6 +264,16 @@ impl Dimension {
         Dimension::ResourceArn,
     ];
 
+    /// Place in [`Self::ALL`].
+    pub fn index(self) -> u8 {
+        match self {
+            Dimension::UserIdentityArn => 0,
+            Dimension::UserAgent => 1,
+            Dimension::ErrorCode => 2,
+            Dimension::ResourceArn => 3,
+        }
+    }
+
     /// CloudTrail's name of the attribute.
     pub fn name(self) -> &'static str {
         match self {

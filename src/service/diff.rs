@@ -106,7 +106,7 @@ impl DiffJob {
             recording,
             run: match swept.origin {
                 Some(_) => swept.runs.remove(0),
-                None => SettingRun::silent(&setting.settings.detect),
+                None => SettingRun::default(),
             },
             origin: swept.origin.unwrap_or_default(),
         })

@@ -11,7 +11,8 @@ use crate::detect::DetectSettings;
 use crate::model::Minute;
 use crate::tuning::part_run::{Part, origin_of};
 use crate::tuning::sweep::{
-    SettingRun, Survey, bound, live_after_warm_up, reports_at, run_setting, without_threshold,
+    SettingRun, Survey, bound, live_after_warm_up, may_refuse, reports_at, run_setting,
+    without_threshold,
 };
 use crate::tuning::{KeptRates, SeriesSet};
 
@@ -81,9 +82,13 @@ impl Sweep<'_> {
         let mut surveys: Vec<Survey> = Vec::new();
         let mut of_setting = Vec::new();
         let mut survey = Survey::unknown(self.kept);
+        let is_whole = settings.iter().any(|one| may_refuse(self.kept, one));
+        if is_whole {
+            surveys.push(survey.clone());
+        }
         for settings in settings {
             let bound = bound(settings, live);
-            if survey.is_wide_for(bound) {
+            if !is_whole && survey.is_wide_for(bound) {
                 survey = self.narrow(&survey, bound, settings, origin)?;
                 surveys.push(survey.clone());
             }

@@ -18,7 +18,7 @@ use crate::tuning::assess::{Assessed, Assessment, mean_detection, weeks};
 use crate::tuning::recommend::{Candidate, recommend};
 use crate::tuning::report::{InputView, ScoredView, TuneReport};
 use crate::tuning::scoring::Label;
-use crate::tuning::sweep::{SettingRun, WARM_UP_HOURS, fixed_z};
+use crate::tuning::sweep::{SettingRun, WARM_UP_HOURS, fixed_z, may_refuse};
 use crate::tuning::{KeptRates, SeriesSet};
 use crate::view::RecordSums;
 use planting::Planting;
@@ -331,6 +331,13 @@ impl TuneJob {
             );
         }
         let (_, present) = &runs.of_setting[0];
+        if may_refuse(runs.present().0, &self.settings[0].settings.detect) {
+            notes.push(
+                "there are more series than limits.series_max leaves room for; what is planted and \
+                 asked is of series as if they were tracked"
+                    .to_string(),
+            );
+        }
         let fitted = present
             .in_force
             .last()

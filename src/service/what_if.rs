@@ -5,6 +5,7 @@
 
 use crate::detect::{DetectSettings, Engine, Output};
 use crate::model::{Edge, LogRecord, Minute, RatesBuilder, SeriesKey, SourceCategory};
+use crate::tuning::bisection::least;
 
 /// Counts are tried up to this.
 const COUNT_MAX: u64 = 1 << 32;
@@ -59,24 +60,10 @@ impl WhatIf {
     pub fn more_to_fire(&self, settings: &DetectSettings) -> Option<u64> {
         let before = self.before.as_ref()?;
         let fires = |extra: u64| self.fires(settings, before, extra);
-        if fires(0) || !fires(COUNT_MAX) {
+        if fires(0) {
             return None;
         }
-        // `low` does not fire, `high` does.
-        let (mut low, mut high) = (0, 1);
-        while !fires(high) {
-            low = high;
-            high *= 2;
-        }
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if fires(middle) {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Some(high)
+        least(COUNT_MAX, &fires)
     }
 
     /// Whether `extra` more calls or errors would have started an incident in the minute.

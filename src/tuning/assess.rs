@@ -56,7 +56,6 @@ impl Assessment<'_> {
         let view = SettingView {
             budget_per_week: self.budget_per_week,
             threshold: last.map(|threshold| threshold.z),
-            expected_false_per_week: self.budget_per_week,
             insights: insights.len() as u64,
             insights_per_week: per_week(insights.len() as u64),
             insights_per_week_90: interval(insights.len() as u64),

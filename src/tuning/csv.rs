@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::diff::{DiffReport, Mark};
+use super::diff::DiffReport;
 use super::report::{KindView, TuneReport};
 
 const HEADER: &str = "name,kind_of_row,budget_per_week,threshold,insights,insights_per_week,\
@@ -46,13 +46,8 @@ pub fn diff(report: &DiffReport) -> String {
     let mut text =
         "mark,series,direction,start,end,decided_at,shared_event_id,reason\n".to_string();
     for one in &report.differences {
-        let mark = match one.mark {
-            Mark::Gained => "gained",
-            Mark::Lost => "lost",
-            Mark::Moved => "moved",
-        };
         let fields = [
-            mark,
+            one.mark.name(),
             &one.series,
             &one.direction,
             &one.start,

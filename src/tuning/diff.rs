@@ -29,6 +29,17 @@ pub enum Mark {
     Moved,
 }
 
+impl Mark {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mark::Gained => "gained",
+            Mark::Lost => "lost",
+            Mark::Moved => "moved",
+        }
+    }
+}
+
 /// A Start with its End, if that was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
@@ -191,10 +202,7 @@ impl Difference {
         DifferenceView {
             mark: self.mark,
             series: start.series.to_string(),
-            direction: match start.direction {
-                Direction::Up => "up".to_string(),
-                Direction::Down => "down".to_string(),
-            },
+            direction: start.direction.name().to_string(),
             start: start.minute.to_string(),
             end: pair.end.map(|end| end.to_string()),
             decided_at: start.decided_at.to_string(),

@@ -85,10 +85,6 @@ impl DenseCounts {
     pub fn of_series(&self, series: u32) -> Option<&[u32]> {
         self.counts.get(&series).map(Vec::as_slice)
     }
-
-    pub fn first(&self) -> Minute {
-        self.first
-    }
 }
 
 impl InjectionPlan {

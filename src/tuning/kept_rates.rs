@@ -1,7 +1,7 @@
 //! The rates of a recording in memory, small enough to run many settings over.
 //!
 //! A recording is turned into rates once. Here they stand as records of the rates log with one
-//! dictionary for all of them, about five bytes a count; what is read back are records again, of
+//! dictionary for all of them, two to five bytes a count; what is read back are records again, of
 //! all series or of some. Batches are joined where nothing can tell the difference: entries of one
 //! batch may be of several minutes as long as none of those is closed when they arrive.
 
@@ -14,10 +14,8 @@ use thiserror::Error;
 
 use super::SeriesSet;
 use crate::detect::varint::write;
-use crate::model::{
-    Dimension, InsightType, LogRecord, Minute, Progress, Rates, SeriesKey, SeriesRef,
-    SourceCategory, SourceState,
-};
+use crate::formats::rates_record;
+use crate::model::{LogRecord, Minute, Progress, Rates, SeriesKey, SeriesRef, SourceCategory};
 use blocks::BlockReader;
 
 /// Entries that are joined into one batch, about.
@@ -27,11 +25,10 @@ const COUNT_MAX: u64 = 1 << 62;
 /// Blocks are of about this many bytes.
 const BLOCK_BYTES: usize = 1 << 16;
 
-const SETTINGS: u8 = 0;
-const SOURCES: u8 = 1;
-const RATES: u8 = 2;
-const PROGRESS: u8 = 3;
-const RETIRED: u8 = 4;
+/// A batch of rates in the form that is told here.
+const RATES: u8 = 0;
+/// Another record in the form of the rates log, after its length.
+const RECORD: u8 = 1;
 
 /// More rates than may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -49,6 +46,8 @@ pub struct KeptRates {
     entries: u64,
     span: Option<(Minute, Minute)>,
     open: Vec<u8>,
+    /// Memory to write a record into.
+    record: Vec<u8>,
     joining: Joining,
     series_index: HashMap<u128, u32>,
     value_index: HashMap<Box<str>, u32>,
@@ -196,7 +195,7 @@ impl KeptRates {
             let number = series[entry.key as usize];
             let start = joining.deltas.len() as u32;
             for delta in rates.deltas(entry) {
-                let dimension = dimension_code(delta.dimension);
+                let dimension = delta.dimension.index();
                 let value = values[delta.value as usize];
                 joining.deltas.push((dimension, value, delta.count));
             }
@@ -298,34 +297,11 @@ impl KeptRates {
     }
 
     fn put(&mut self, record: &LogRecord) {
-        let out = &mut self.open;
-        match record {
-            LogRecord::Settings(text) => {
-                out.push(SETTINGS);
-                write(out, text.len() as u64);
-                out.extend_from_slice(text.as_bytes());
-            }
-            LogRecord::Sources(count) => {
-                out.push(SOURCES);
-                write(out, u64::from(*count));
-            }
-            LogRecord::Progress(progress) => {
-                out.push(PROGRESS);
-                write(out, u64::from(progress.source));
-                write(out, progress.position);
-                write(out, progress.watermark.seconds() as u64);
-                out.push(match progress.state {
-                    SourceState::Active => 0,
-                    SourceState::IdleProven => 1,
-                    SourceState::Blocked => 2,
-                });
-            }
-            LogRecord::Retired(source) => {
-                out.push(RETIRED);
-                write(out, u64::from(*source));
-            }
-            LogRecord::Rates(_) => unreachable!("rates are joined before they are written"),
-        }
+        self.record.clear();
+        rates_record::encode(record, &mut self.record);
+        self.open.push(RECORD);
+        write(&mut self.open, self.record.len() as u64);
+        self.open.extend_from_slice(&self.record);
     }
 
     fn close_block(&mut self) {
@@ -341,19 +317,5 @@ impl Joining {
     fn closed_to(&self) -> Minute {
         let told = self.progress.iter().map(|p| p.watermark.minute());
         told.fold(self.closed, Minute::max)
-    }
-}
-
-/// Place of a dimension in [`Dimension::ALL`].
-fn dimension_code(dimension: Dimension) -> u8 {
-    let mut all = Dimension::ALL.iter();
-    all.position(|other| *other == dimension)
-        .expect("all dimensions are there") as u8
-}
-
-impl KeptSeries {
-    /// Whether it counts errors.
-    pub fn is_error(&self) -> bool {
-        self.key.insight_type == InsightType::ApiErrorRate
     }
 }

@@ -163,7 +163,7 @@ fn cost_row(text: &mut String, setting: &SettingView, has_labels: bool) {
             "| {} | {} | {} | {} ({} to {}) | {} | {} |{labelled}",
             setting.name,
             optional(setting.threshold.map(|z| format!("{z:.2}"))),
-            optional(setting.expected_false_per_week),
+            optional(setting.budget_per_week),
             figure(setting.insights_per_week),
             figure(low),
             figure(high),

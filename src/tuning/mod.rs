@@ -4,23 +4,31 @@
 //! ([`part_run`]) so that settings share what does not depend on them ([`sweep`]). It reads no
 //! files and starts no threads: the shell does both.
 
+// How settings run over rates.
 mod kept_rates;
 pub mod part_run;
 mod series_set;
 pub mod sweep;
 
-pub use kept_rates::{KeptRates, KeptSeries, TooMuch};
-pub use series_set::SeriesSet;
+// What their runs are worth.
 pub mod assess;
-pub mod csv;
-pub mod diff;
+pub mod bisection;
 pub mod injection;
 pub mod intervals;
-pub mod markdown;
-pub mod page;
 pub mod recommend;
-pub mod report;
 pub mod rivals;
 pub mod scoring;
 pub mod smallest;
+
+// How two differ.
+pub mod diff;
+
+// What is told of it.
+pub mod csv;
+pub mod markdown;
+pub mod page;
+pub mod report;
 pub mod timeline;
+
+pub use kept_rates::{KeptRates, KeptSeries, TooMuch};
+pub use series_set::SeriesSet;

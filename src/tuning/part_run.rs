@@ -6,8 +6,8 @@
 
 use std::ops::ControlFlow;
 
-use crate::detect::fleet::{FORCE_DELAY_HOURS, Fleet, HourReport, Threshold};
-use crate::detect::{DetectSettings, Engine, EngineStats, FleetScope, Need, Output};
+use crate::detect::fleet::{Fleet, HourReport, Threshold};
+use crate::detect::{DetectSettings, Engine, FleetScope, Need, Output};
 use crate::model::{InsightEvent, LogRecord, Minute};
 
 use super::{KeptRates, SeriesSet};
@@ -56,7 +56,6 @@ pub struct PartEnd {
     pub insights: Vec<InsightEvent>,
     /// Reports that nobody had asked for.
     pub reports: Vec<(u32, HourReport)>,
-    pub stats: EngineStats,
 }
 
 /// Looks at an engine and at what it said after each record.
@@ -143,7 +142,6 @@ impl Part<'_> {
             reports: reports
                 .map(|(hour, report)| (hour - origin, report))
                 .collect(),
-            stats: engine.stats(),
         }
     }
 
@@ -176,9 +174,6 @@ pub fn apply(
     }
     assert!(need.is_none(), "a part was told its origin: {need:?}");
 }
-
-/// First hour of which a threshold is asked for.
-pub const FIRST_HOUR_ASKED: u32 = FORCE_DELAY_HOURS;
 
 /// The origin of the engine that reads `kept` whole; `None` when no minute with a count closes.
 pub fn origin_of(kept: &KeptRates, settings: &DetectSettings) -> Option<Minute> {

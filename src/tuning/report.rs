@@ -57,12 +57,10 @@ pub struct SettingView {
     /// Keys and values by which it differs from the present settings.
     pub overrides: Vec<(String, String)>,
     pub settings_hash: String,
-    /// Its own budget; `None` where the threshold is fixed.
+    /// False insights a week that its threshold is made for; `None` where that is fixed.
     pub budget_per_week: Option<f64>,
     /// Threshold at the end, in decades.
     pub threshold: Option<f64>,
-    /// False insights a week that its threshold is made for.
-    pub expected_false_per_week: Option<f64>,
     pub insights: u64,
     pub insights_per_week: f64,
     /// 90 % interval of the latter.

@@ -21,10 +21,6 @@ impl SeriesSet {
         self.0[series as usize] = true;
     }
 
-    pub fn remove(&mut self, series: u32) {
-        self.0[series as usize] = false;
-    }
-
     pub fn holds(&self, series: u32) -> bool {
         self.0.get(series as usize).copied().unwrap_or(false)
     }

@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use super::bisection::least;
 use super::part_run::{Known, Part, apply};
 use crate::detect::{DetectSettings, Engine, FleetScope, Output};
 use crate::model::{Direction, Edge, LogRecord, Minute, Rates, RatesBuilder};
@@ -46,27 +47,6 @@ pub fn smallest(part: &Part<'_>, thresholds: &Known<'_>, end: Minute) -> Option<
             .map(|decided| decided.0 + bucket - asked.0),
         is_busy: question.is_open || !own.is_empty(),
     })
-}
-
-/// The least number from 1 on that `fires`, if any up to `most` does; more always does as well.
-fn least(most: u64, fires: &dyn Fn(u64) -> bool) -> Option<u64> {
-    let mut high = 1;
-    while !fires(high) {
-        high *= 2;
-        if high > most {
-            return None;
-        }
-    }
-    let mut low = high / 2;
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if fires(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    Some(high)
 }
 
 /// A state and what follows it.

@@ -5,16 +5,16 @@
 //! the others, the quiet ones, are in the same state under all of these settings, and what they
 //! report to the fleet is counted once. Each setting then runs over the loud ones alone. What comes
 //! out is what a run of all series gives, to the byte; where the lowest threshold was guessed too
-//! high that is noticed, and the setting runs over all.
+//! high, or there are more series than are tracked, the setting runs over all.
 
 use std::ops::ControlFlow;
 
-use super::part_run::{Constant, Fitted, Known, Part, PartEnd};
+use super::part_run::{Constant, Fitted, Known, Part};
 use super::{KeptRates, SeriesSet};
 use crate::detect::fleet::{HourReport, Threshold};
 use crate::detect::settings::Tuning;
 use crate::detect::{DetectSettings, Engine};
-use crate::model::{Edge, InsightEvent, Minute};
+use crate::model::{Edge, InsightEvent, Minute, SHARDS};
 
 /// Hours of the origin in which nothing starts.
 pub const WARM_UP_HOURS: u32 = 48;
@@ -35,14 +35,13 @@ pub struct Survey {
 }
 
 /// What one setting did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SettingRun {
     /// In the order (decided at, series key, End before Start).
     pub insights: Vec<InsightEvent>,
     /// Thresholds by hour since the origin, first where one is asked for; one entry for hour 0
     /// where the threshold is fixed.
     pub in_force: Vec<(u32, Threshold)>,
-    pub end: PartEnd,
 }
 
 impl Survey {
@@ -93,6 +92,17 @@ pub fn fixed_z(settings: &DetectSettings) -> Option<f64> {
     Tuning::new(settings).fixed_z
 }
 
+/// Whether there may be more series than detection tracks: which of them it refuses depends on all.
+pub fn may_refuse(kept: &KeptRates, settings: &DetectSettings) -> bool {
+    let mut of_shard = vec![0; SHARDS as usize];
+    for series in kept.series() {
+        of_shard[series.key.as_ref().shard() as usize] += 1;
+    }
+    of_shard
+        .into_iter()
+        .any(|count| count > settings.shard_series_max())
+}
+
 /// A threshold, in decades, that is expected not to be gone below while at least `live_series`
 /// series are live.
 pub fn bound(settings: &DetectSettings, live_series: u64) -> f64 {
@@ -134,40 +144,24 @@ pub fn run_setting(part: &Part<'_>, survey: &Survey) -> Option<SettingRun> {
     let look = &mut |_: &Engine, _: &_| ControlFlow::Continue(());
     if let Some(z) = fixed_z(part.settings) {
         let mut constant = Constant::new(z);
-        let mut end = part.run(&mut constant, look);
+        let end = part.run(&mut constant, look);
         return (z >= survey.bound).then(|| SettingRun {
-            insights: std::mem::take(&mut end.insights),
+            insights: end.insights,
             in_force: vec![(0, constant.threshold)],
-            end,
         });
     }
     let mut fitted = Fitted::new(part.settings, &survey.quiet);
-    let mut end = part.run(&mut fitted, look);
+    let end = part.run(&mut fitted, look);
     let mut in_force = fitted.in_force.iter();
-    let is_above = in_force.all(|(hour, threshold)| {
-        *hour < WARM_UP_HOURS || threshold.z >= survey.bound || survey.quiet.is_empty()
-    });
-    is_above.then(|| SettingRun {
-        insights: std::mem::take(&mut end.insights),
+    let is_above =
+        in_force.all(|(hour, threshold)| *hour < WARM_UP_HOURS || threshold.z >= survey.bound);
+    is_above.then_some(SettingRun {
+        insights: end.insights,
         in_force: fitted.in_force,
-        end,
     })
 }
 
 impl SettingRun {
-    /// The run of settings that have nothing to judge.
-    pub fn silent(settings: &DetectSettings) -> Self {
-        SettingRun {
-            insights: Vec::new(),
-            in_force: Vec::new(),
-            end: PartEnd {
-                insights: Vec::new(),
-                reports: Vec::new(),
-                stats: Engine::new(settings.clone()).stats(),
-            },
-        }
-    }
-
     /// The Starts, in the order in which they were decided.
     pub fn starts(&self) -> impl Iterator<Item = &InsightEvent> {
         self.insights

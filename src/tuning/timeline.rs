@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use super::diff::Mark;
+
 /// A whole report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TimelineReport {
@@ -103,17 +105,6 @@ pub struct MarkView {
     pub mark: Mark,
     /// One line.
     pub reason: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mark {
-    /// Only the second setting has it.
-    Gained,
-    /// Only the first setting has it.
-    Lost,
-    /// Both have it, at other times.
-    Moved,
 }
 
 /// A rate and what was expected of it; all arrays are of one length, `None` where nothing is known.

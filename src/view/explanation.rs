@@ -39,10 +39,7 @@ impl ExplainedPair {
     fn decision(&self) -> Vec<(&'static str, String)> {
         let start = &self.start;
         let why = &start.explanation;
-        let direction = match start.direction {
-            Direction::Up => "up",
-            Direction::Down => "down",
-        };
+        let direction = start.direction.name();
         let (low, high) = (why.expected_low, why.expected_high);
         vec![
             (

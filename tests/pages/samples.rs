@@ -1,11 +1,12 @@
 //! Made reports for the tests of pages: of every part something, and as many insights as asked.
 
+use insightd::tuning::diff::Mark;
 use insightd::tuning::report::{
     InjectionsView, InputView, KindView, LabelView, Recommendation, RivalView, ScoredView,
     SettingView, SmallestView, SpenderView, TuneReport,
 };
 use insightd::tuning::timeline::{
-    AttributionView, BudgetView, ChartView, DirectionView, Fact, Mark, MarkView, SeriesView,
+    AttributionView, BudgetView, ChartView, DirectionView, Fact, MarkView, SeriesView,
     TimelineInsight, TimelineReport,
 };
 
@@ -267,7 +268,6 @@ fn setting(place: usize, budget: f64, found: f64, made: f64) -> SettingView {
         settings_hash: format!("{place:064x}"),
         budget_per_week: Some(budget),
         threshold: Some(6.14 - libm::log10(budget)),
-        expected_false_per_week: Some(budget),
         insights: (made * 2.714) as u64,
         insights_per_week: made,
         insights_per_week_90: (made * 0.54, made * 1.7),

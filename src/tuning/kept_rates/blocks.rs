@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 
 use super::super::SeriesSet;
-use super::{KeptRates, KeptSeries, PROGRESS, RATES, RETIRED, SETTINGS, SOURCES};
+use super::{KeptRates, KeptSeries, RATES};
 use crate::detect::varint::read;
+use crate::formats::rates_record;
 use crate::model::{
-    AttributionDelta, Dimension, EventTime, Fingerprint, LogRecord, Minute, Progress, Rates,
-    RatesBuilder, SourceState,
+    AttributionDelta, Dimension, Fingerprint, LogRecord, Minute, Rates, RatesBuilder,
 };
 
 /// Makes records of blocks, with a dictionary in each batch.
@@ -54,37 +54,14 @@ impl<'a> BlockReader<'a> {
     fn record(&mut self, bytes: &[u8], at: &mut usize) -> Option<LogRecord> {
         let kind = bytes[*at];
         *at += 1;
-        Some(match kind {
-            SETTINGS => {
-                let length = read(bytes, at) as usize;
-                let text = std::str::from_utf8(&bytes[*at..*at + length]);
-                *at += length;
-                LogRecord::Settings(text.expect("text was written").to_string())
-            }
-            SOURCES => LogRecord::Sources(read(bytes, at) as u32),
-            RATES => {
-                let rates = self.rates(bytes, at);
-                return (!rates.is_empty()).then_some(LogRecord::Rates(rates));
-            }
-            PROGRESS => {
-                let (source, position) = (read(bytes, at) as u32, read(bytes, at));
-                let watermark = EventTime::from_seconds(read(bytes, at) as i64);
-                let state = match bytes[*at] {
-                    0 => SourceState::Active,
-                    1 => SourceState::IdleProven,
-                    _ => SourceState::Blocked,
-                };
-                *at += 1;
-                LogRecord::Progress(Progress {
-                    source,
-                    position,
-                    watermark: watermark.expect("a time was written"),
-                    state,
-                })
-            }
-            RETIRED => LogRecord::Retired(read(bytes, at) as u32),
-            other => unreachable!("no record of kind {other} is written"),
-        })
+        if kind == RATES {
+            let rates = self.rates(bytes, at);
+            return (!rates.is_empty()).then_some(LogRecord::Rates(rates));
+        }
+        let length = read(bytes, at) as usize;
+        let record = rates_record::decode(&bytes[*at..*at + length]);
+        *at += length;
+        Some(record.expect("it was encoded a moment ago"))
     }
 
     fn rates(&mut self, bytes: &[u8], at: &mut usize) -> Rates {

@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 
-use super::super::timeline::{DirectionView, Mark, SeriesView, TimelineInsight, TimelineReport};
+use super::super::timeline::{DirectionView, SeriesView, TimelineInsight, TimelineReport};
 use super::text;
 
 /// Series that have a lane of their own.
@@ -108,7 +108,7 @@ fn bar<'a>(insight: &'a TimelineInsight, span: &Span) -> Bar<'a> {
     let right = insight.end.map_or(1.0, |end| span.share(end));
     let is_down = insight.direction == DirectionView::Down;
     let direction = if is_down { "down" } else { "up" };
-    let mark = insight.mark.as_ref().map(|mark| mark_name(mark.mark));
+    let mark = insight.mark.as_ref().map(|mark| mark.mark.name());
     let api = api(&insight.series);
     let onset = text::minute(insight.onset);
     Bar {
@@ -121,14 +121,6 @@ fn bar<'a>(insight: &'a TimelineInsight, span: &Span) -> Bar<'a> {
             Some(mark) => format!("{mark}: {api} {direction} from {onset}"),
             None => format!("{api} {direction} from {onset}"),
         },
-    }
-}
-
-pub fn mark_name(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Gained => "gained",
-        Mark::Lost => "lost",
-        Mark::Moved => "moved",
     }
 }
 

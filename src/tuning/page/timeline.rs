@@ -114,10 +114,7 @@ fn item(insight: &TimelineInsight, last: i64) -> Item<'_> {
             DirectionView::Up => "up",
             DirectionView::Down => "down",
         },
-        mark: insight
-            .mark
-            .as_ref()
-            .map(|mark| lanes::mark_name(mark.mark)),
+        mark: insight.mark.as_ref().map(|mark| mark.mark.name()),
         api: lanes::api(&insight.series),
         place: lanes::place(&insight.series),
         onset: text::minute(insight.onset),

@@ -148,7 +148,7 @@ fn rows(report: &TuneReport) -> Vec<Row<'_>> {
             class: if place == 0 { "present" } else { "setting" },
             is_recommended: report.recommendation.setting == Some(place),
             threshold: optional(setting.threshold.map(|z| format!("{z:.2}"))),
-            asked: optional(setting.expected_false_per_week.map(figure)),
+            asked: optional(setting.budget_per_week.map(figure)),
             per_week: text::rate(setting.insights_per_week),
             per_week_90: format!("{} to {}", figure(low), figure(high)),
             spent: share(setting.budget_spent),
