@@ -11,8 +11,10 @@ mod streams;
 
 use std::collections::{BTreeMap, HashSet};
 
-use insightd::detect::{DetectSettings, Engine, Output, SnapshotError};
-use insightd::model::{Edge, InsightEvent, Minute, ScoreRow};
+use insightd::detect::{
+    Confirmed, DetectSettings, Engine, Insight, Output, ScopedBudget, SnapshotError,
+};
+use insightd::model::{Direction, Edge, InsightEvent, Minute, ScoreRow};
 use oracle::Oracle;
 use proptest::prelude::*;
 use streams::{Random, Step, Stream, batch, stream};
@@ -184,10 +186,29 @@ fn wide_buckets_are_the_same_run_four_ways() {
     }
 }
 
+/// Surges of error rates, and everything of half of the names, have budgets of their own.
+fn scopes() -> Vec<ScopedBudget> {
+    let pattern = |text| glob::Pattern::new(text).ok();
+    vec![
+        ScopedBudget {
+            insight_type: pattern("ApiErrorRate*"),
+            direction: Some(Direction::Up),
+            per_week: 300.0,
+            ..ScopedBudget::default()
+        },
+        ScopedBudget {
+            event_name: pattern("*[02468]"),
+            per_week: 200.0,
+            ..ScopedBudget::default()
+        },
+    ]
+}
+
 #[test]
 fn the_oracle_agrees_over_two_weeks_with_the_fleet_layer() {
     let settings = DetectSettings {
         budget_per_week: 400.0,
+        budgets: scopes(),
         ..settings(None)
     };
     let out = check_oracle(&settings, &stream(5, 15, 45, 1));
@@ -211,6 +232,77 @@ proptest! {
     fn the_oracle_agrees_on_random_streams(seed in any::<u64>(), minutes in 1u32..200) {
         check_oracle(&settings(Some(2.0)), &stream(seed, 4, minutes, 1));
     }
+}
+
+/// An engine with the fleet layer after 15 days of a stream, and its Starts of the second week.
+fn with_insights() -> (DetectSettings, Engine, Vec<InsightEvent>) {
+    let settings = DetectSettings {
+        budget_per_week: 2000.0,
+        ..settings(None)
+    };
+    let stream = stream(5, 15, 45, 1);
+    let mut engine = Engine::new(settings.clone());
+    let mut out = Output::default();
+    for step in &stream.steps {
+        feed(&mut engine, step, &mut out);
+    }
+    let is_late = |event: &InsightEvent| {
+        event.edge == Edge::Start && event.decided_at.0 + 6 * 1440 > stream.end()
+    };
+    out.insights.retain(is_late);
+    (settings, engine, out.insights)
+}
+
+/// A true incident that somebody confirmed is forgotten by the fit: by its identifier or by its
+/// series and time, once, and through a snapshot.
+#[test]
+fn a_confirmed_insight_leaves_the_fit() {
+    let (settings, engine, insights) = with_insights();
+    assert!(insights.len() > 10, "{} insights", insights.len());
+    let bytes = engine.snapshot();
+    let restored = || Engine::restore(settings.clone(), &bytes).expect("it was just taken");
+    let (mut by_id, mut by_span, mut untold) = (restored(), restored(), restored());
+    let mut forgotten = 0;
+    for event in &insights {
+        let id = Insight::Shared(event.shared_event_id);
+        let span = Insight::Span {
+            series: event.series.clone(),
+            from: event.minute,
+            to: Minute(event.minute.0 + 1),
+        };
+        let told = by_id.confirm(&id);
+        assert_ne!(told, Confirmed::Unknown);
+        assert_eq!(by_span.confirm(&span), told, "{event:?}");
+        assert_eq!(by_id.confirm(&id), Confirmed::Nothing);
+        forgotten += u32::from(told == Confirmed::Forgotten(1));
+    }
+    assert!(forgotten > 5, "{forgotten} of {}", insights.len());
+    let unknown = Insight::Shared(uuid::Uuid::from_u128(7));
+    assert_eq!(by_id.confirm(&unknown), Confirmed::Unknown);
+    let before = Insight::Span {
+        series: insights[0].series.clone(),
+        from: Minute(0),
+        to: Minute(1),
+    };
+    assert_eq!(untold.confirm(&before), Confirmed::Unknown);
+    assert!(by_id.snapshot() == by_span.snapshot());
+    assert!(by_id.snapshot() != bytes);
+    let told = by_id.snapshot();
+    by_id = Engine::restore(settings.clone(), &told).expect("it was just taken");
+    let end = untold.stats().closed.expect("it has judged").0;
+    let mut out = Output::default();
+    for engine in [&mut by_id, &mut by_span, &mut untold] {
+        engine.advance(Minute(end + 10 * 60), &mut out);
+    }
+    assert!(by_id.snapshot() == by_span.snapshot());
+    let tail = |engine: &Engine| {
+        engine
+            .stats()
+            .threshold
+            .expect("there is a fleet layer")
+            .tail
+    };
+    assert_ne!(tail(&by_id), tail(&untold));
 }
 
 /// A jump over eight thousand years takes no time, in whatever steps it is made.
