@@ -154,7 +154,8 @@ fn settings_text(settings: &DetectSettings) -> String {
         .map(|scope| format!("{}:{:?}", scope.name(), scope.per_week))
         .collect();
     format!(
-        "budget_per_week={budget_per_week:?} budgets={budgets:?} fixed_z={fixed_z:?} profile={profile:?} \
+        "budget_per_week={budget_per_week:?} budgets={budgets:?} fixed_z={fixed_z:?} \
+         profile={profile:?} \
          bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max} \
          waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}"
     )

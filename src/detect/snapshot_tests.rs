@@ -8,7 +8,7 @@ use super::super::settings::Profile;
 use super::super::wheel::Wheel;
 use super::super::window::Window;
 use super::*;
-use crate::detect::{Insight, Output};
+use crate::detect::{Confirmed, Insight, Output};
 use crate::model::{
     AttributionDelta, Dimension, EventTime, InsightType, Minute, Progress, Rates, RatesBuilder,
     SeriesRef, SourceCategory, SourceState,
@@ -156,9 +156,8 @@ fn a_state_that_breaks_an_invariant_is_refused_by_its_field() {
     });
 }
 
-/// Of a fleet layer that has learned, as of all other state, any byte may be anything.
-#[test]
-fn a_fleet_with_any_byte_changed_is_refused_or_works() {
+/// Settings with the fleet layer, and an engine of them with a surge every 37 hours.
+fn fleet_engine() -> (DetectSettings, Engine) {
     let settings = DetectSettings {
         profile: Profile::Default,
         budget_per_week: 1e5,
@@ -174,6 +173,41 @@ fn a_fleet_with_any_byte_changed_is_refused_or_works() {
         engine.advance(Minute(minute + 60), &mut out);
     }
     assert!(out.insights.len() > 4, "{}", out.insights.len());
+    (settings, engine)
+}
+
+/// All insights of one series.
+fn all_of(name: &str) -> Insight {
+    Insight::Span {
+        series: key(name).to_key(),
+        from: Minute(0),
+        to: Minute(FIRST + 300 * 60),
+    }
+}
+
+/// What is confirmed changes nothing at once; two hours later the fleet remembers otherwise.
+#[test]
+fn a_confirmation_reaches_the_fleet() {
+    let (settings, mut untold) = fleet_engine();
+    let mut told = Engine::restore(settings, &untold.snapshot()).expect("it was just taken");
+    let Confirmed::Forgotten(episodes) = told.confirm(&all_of("a")) else {
+        panic!("there are insights of a");
+    };
+    assert!(episodes > 1, "{episodes}");
+    let fleet = |engine: &Engine| format!("{:?}", engine.state.fleet.thresholds());
+    assert_eq!(fleet(&told), fleet(&untold));
+    let mut out = Output::default();
+    let memory = |engine: &Engine| postcard::to_allocvec(&engine.state.fleet).expect("written");
+    for engine in [&mut told, &mut untold] {
+        engine.advance(Minute(FIRST + 304 * 60), &mut out);
+    }
+    assert_ne!(memory(&told), memory(&untold));
+}
+
+/// Of a fleet layer that has learned, as of all other state, any byte may be anything.
+#[test]
+fn a_fleet_with_any_byte_changed_is_refused_or_works() {
+    let (settings, engine) = fleet_engine();
     let fleet = postcard::to_allocvec(&engine.state.fleet).expect("it is written");
     let ledger = postcard::to_allocvec(&engine.state.ledger).expect("it is written");
     assert!(ledger.len() > 50, "insights are remembered");
@@ -208,11 +242,7 @@ fn a_fleet_with_any_byte_changed_is_refused_or_works() {
         };
         let mut out = Output::default();
         let end = FIRST + 300 * 60;
-        engine.confirm(&Insight::Span {
-            series: key("a").to_key(),
-            from: Minute(0),
-            to: Minute(end),
-        });
+        engine.confirm(&all_of("a"));
         engine.observe(&rates(end, &["a", "b", "e"], 9000));
         engine.advance(Minute(end + 36 * 60), &mut out);
     }
