@@ -11,10 +11,13 @@ mod streams;
 
 use std::collections::{BTreeMap, HashSet};
 
+use insightd::detect::fleet::{Fleet, HourReport};
 use insightd::detect::{
-    Confirmed, DetectSettings, Engine, Insight, Output, ScopedBudget, SnapshotError,
+    Confirmed, DetectSettings, Engine, FleetScope, Insight, Output, ScopedBudget, SnapshotError,
 };
-use insightd::model::{Direction, Edge, InsightEvent, Minute, ScoreRow};
+use insightd::model::{
+    Direction, Edge, InsightEvent, LogRecord, Minute, Progress, ScoreRow, SourceState,
+};
 use oracle::Oracle;
 use proptest::prelude::*;
 use streams::{Random, Step, Stream, batch, stream};
@@ -231,6 +234,97 @@ proptest! {
     #[test]
     fn the_oracle_agrees_on_random_streams(seed in any::<u64>(), minutes in 1u32..200) {
         check_oracle(&settings(Some(2.0)), &stream(seed, 4, minutes, 1));
+    }
+}
+
+/// Partitions of one fleet with whoever adds their reports up: what they decided, in the order of
+/// decisions and keys.
+fn in_parts(settings: &DetectSettings, stream: &Stream, parts: usize) -> Vec<InsightEvent> {
+    let part = DetectSettings {
+        fleet: FleetScope::Part,
+        ..settings.clone()
+    };
+    let mut engines: Vec<Engine> = (0..parts).map(|_| Engine::new(part.clone())).collect();
+    let mut fleet = Fleet::new(settings);
+    let mut reports: BTreeMap<u32, Vec<HourReport>> = BTreeMap::new();
+    let mut out = Output::default();
+    let origin = stream.steps.iter().filter_map(|step| match step {
+        Step::Rates(entries) => entries.iter().map(|entry| entry.minute).min(),
+        Step::Advance(_) => None,
+    });
+    let origin = origin.min().expect("the stream has counts") / 60;
+    engines
+        .iter_mut()
+        .for_each(|engine| engine.set_origin(Minute(origin * 60)));
+    for (position, step) in (0u64..).zip(&stream.steps) {
+        let mut blocked = vec![None; parts];
+        for (at, engine) in engines.iter_mut().enumerate() {
+            let record = match step {
+                Step::Rates(entries) => {
+                    let mut own = entries.clone();
+                    own.retain(|entry| entry.key.as_ref().shard() as usize % parts == at);
+                    let mut rates = batch(&own);
+                    rates.positions = (position, position + 1);
+                    LogRecord::Rates(rates)
+                }
+                Step::Advance(to) => LogRecord::Progress(Progress {
+                    source: 0,
+                    position,
+                    watermark: Minute(*to).start(),
+                    state: SourceState::Active,
+                }),
+            };
+            blocked[at] = engine.apply(&record, &mut out);
+        }
+        while blocked.iter().any(Option::is_some) {
+            for engine in &mut engines {
+                for (hour, report) in engine.take_reports() {
+                    reports.entry(hour).or_default().push(report);
+                }
+            }
+            while let Some(whole) = reports.remove(&(origin + fleet.next_hour())) {
+                assert_eq!(whole.len(), parts, "all wait for the same hour");
+                let hour = fleet.next_hour();
+                let mut sum = HourReport::default();
+                whole.iter().for_each(|report| sum += report);
+                fleet.report(hour, &sum);
+                let thresholds = fleet.thresholds_for(hour + 3);
+                for engine in &mut engines {
+                    engine.know_thresholds(origin + hour + 3, thresholds.clone());
+                }
+            }
+            for (need, engine) in blocked.iter_mut().zip(&mut engines) {
+                if need.is_some() {
+                    *need = engine.resume(&mut out);
+                }
+            }
+        }
+    }
+    sorted(out.insights)
+}
+
+fn sorted(mut insights: Vec<InsightEvent>) -> Vec<InsightEvent> {
+    insights.sort_by(|a, b| {
+        let order = |event: &InsightEvent| (event.decided_at, event.series.clone(), event.edge);
+        order(a).cmp(&order(b))
+    });
+    insights
+}
+
+/// One partition or several decide the same: budgets of scopes, strata and groups add up.
+#[test]
+fn a_fleet_in_parts_decides_as_a_whole() {
+    let settings = DetectSettings {
+        budget_per_week: 400.0,
+        budgets: scopes(),
+        ..settings(None)
+    };
+    let stream = stream(5, 15, 45, 1);
+    let whole = sorted(straight(&settings, &stream.steps).insights);
+    assert!(whole.len() > 4, "{} insights", whole.len());
+    for parts in [1, 3] {
+        let apart = in_parts(&settings, &stream, parts);
+        assert_eq!(format!("{apart:?}"), format!("{whole:?}"), "{parts} parts");
     }
 }
 
