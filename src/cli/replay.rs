@@ -12,7 +12,7 @@ use super::interrupt::Interrupt;
 use super::outputs::check_outputs;
 use super::{CliError, Exit};
 use crate::config::Settings;
-use crate::detect::Engine;
+use crate::detect::{Engine, EngineStats};
 use crate::formats::RecordContext;
 use crate::model::{EventTime, Minute};
 use crate::service::{Outputs, Pipeline, ReplayJob, ReplayProgress, Replayed, StateFile, replay};
@@ -292,6 +292,8 @@ fn threshold(pipeline: &Pipeline<'_>, settings: &Settings) -> Option<ThresholdVi
     pipeline.detection().threshold().map(|z| ThresholdView {
         z,
         budget_per_week: stats.threshold.map(|_| settings.detect.budget_per_week),
+        has_scopes: stats.threshold.is_some() && !settings.detect.budgets.is_empty(),
+        warning: EngineStats::warning_of(stats.beyond_verified),
         starts_per_week: (weeks >= 1.0).then(|| pipeline.starts() as f64 / weeks),
     })
 }

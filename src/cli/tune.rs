@@ -35,7 +35,7 @@ pub struct TuneCommand {
     /// [default: the present ones and budgets from a tenth to thirty times]
     #[arg(long, value_name = "FILE")]
     grid: Option<PathBuf>,
-    /// False insights a week that you accept [default: detector.budget_per_week]
+    /// False insights a week that you accept [default: those of the settings]
     #[arg(long, value_name = "N")]
     budget: Option<f64>,
 }
@@ -61,7 +61,9 @@ impl TuneCommand {
     pub fn run(self, is_quiet: bool) -> Result<Exit, CliError> {
         let document = self.config.read()?;
         let present = document.check()?;
-        let budget = self.budget.unwrap_or(present.detect.budget_per_week);
+        let budget = self
+            .budget
+            .unwrap_or_else(|| present.detect.budget_in_all());
         if !(0.001..=1e6).contains(&budget) {
             let problem = format!("--budget: {budget} is not between 0.001 and 1000000");
             return Err(CliError::Usage(problem));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::budgets;
 use super::service::holds_drops;
 use super::{LogStyle, ProfileName, RatesLogName, Seconds, ServiceSettings, WrittenSettings};
 use crate::detect::settings::Profile;
@@ -18,7 +19,7 @@ use crate::formats::{DecodeLimits, Mapping, mapping};
 use crate::ingest::{IngestLimits, IngestSettings, RowsSettings, Selectors};
 
 /// A key with what is wrong with its value.
-type Problem = (String, String);
+pub(super) type Problem = (String, String);
 
 /// Settings that the rest of the house may rely on.
 #[derive(Clone, Debug)]
@@ -107,7 +108,7 @@ impl Settings {
                 rows_max: written.limits.rates_rows_max,
                 series_max: written.limits.pending_series_max,
             },
-            detect: detect_settings(written),
+            detect: detect_settings(written)?,
             decode: decode_limits(written),
             mappings: mappings(written)?,
             jump_max_seconds: written.counting.jump_max.0 as u32,
@@ -210,9 +211,11 @@ fn ingest_settings(written: &WrittenSettings) -> Result<IngestSettings, Problem>
     })
 }
 
-fn detect_settings(written: &WrittenSettings) -> DetectSettings {
-    DetectSettings {
+fn detect_settings(written: &WrittenSettings) -> Result<DetectSettings, Problem> {
+    let budgets = budgets::check(&written.detector)?;
+    Ok(DetectSettings {
         budget_per_week: written.detector.budget_per_week,
+        budgets,
         fixed_z: written.detector.fixed_z,
         profile: profile(written),
         bucket_minutes: bucket_minutes(written),
@@ -221,7 +224,7 @@ fn detect_settings(written: &WrittenSettings) -> DetectSettings {
         waiting_max: written.limits.waiting_max,
         holds_drops: holds_drops(written),
         fleet: FleetScope::Whole,
-    }
+    })
 }
 
 fn decode_limits(written: &WrittenSettings) -> DecodeLimits {
@@ -263,17 +266,13 @@ fn bucket_minutes(written: &WrittenSettings) -> u32 {
     (bucket(written).0 / 60) as u32
 }
 
-fn problem(key: &str, text: impl Into<String>) -> Problem {
+pub(super) fn problem(key: &str, text: impl Into<String>) -> Problem {
     (key.to_string(), text.into())
 }
 
 fn check_ranges(written: &WrittenSettings) -> Result<(), Problem> {
     let detector = &written.detector;
-    let budget = detector.budget_per_week;
-    if !(budget.is_finite() && (0.001..=1e6).contains(&budget)) {
-        let text = format!("{budget} is not between 0.001 and 1000000 false insights a week");
-        return Err(problem("detector.budget_per_week", text));
-    }
+    budgets::check_amount("detector.budget_per_week", detector.budget_per_week)?;
     if let Some(z) = detector.fixed_z
         && !(z.is_finite() && (0.0..=1e6).contains(&z))
     {

@@ -4,6 +4,7 @@
 //! the counts (`window`, `days`, `attribution`) and what decides (`series_state` per series,
 //! `fleet` over all). No clock, no randomness, no order but that of minutes and keys.
 
+pub mod budget;
 pub mod fleet;
 pub mod series_state;
 pub mod settings;
@@ -15,6 +16,7 @@ mod clock;
 mod days;
 mod dispersion;
 mod engine;
+mod entries;
 mod expectation;
 mod explanation;
 mod fleet_hours;
@@ -24,9 +26,11 @@ mod hours;
 mod incident;
 mod incidents;
 mod invariants;
+mod ledger;
 mod open_minutes;
 mod output;
 mod part;
+mod places;
 mod quantile;
 mod recalibration;
 mod recent;
@@ -44,7 +48,9 @@ mod watermark;
 mod wheel;
 mod window;
 
+pub use budget::ScopedBudget;
 pub use engine::{Engine, Need};
+pub use ledger::{Confirmed, Insight};
 pub use output::{NAMESPACE, Output, event_id, shared_event_id};
 pub use part::Unchangeable;
 pub use settings::{DetectSettings, FleetScope};

@@ -12,6 +12,7 @@ use super::fleet::{BINS, EPISODE_Z, FIRST_HOUR};
 use super::invariants::{DERIVED_MAX, are_amounts, require};
 use super::settings::{PRECEDENT_AGE_HOURS, RECALIBRATION_AGE_HOURS, Tuning};
 use super::surprise::Surprise;
+use super::verdict::{EPISODE_HOURS_MAX, EpisodeEnd};
 
 /// 2^(-1/168): half is forgotten in a week.
 const KEEP_PER_HOUR: f64 = 0.995_882_615_418_725_3;
@@ -53,21 +54,31 @@ pub struct Recalibration {
     newest: u8,
     /// An incident was open when the running hour began.
     began_in_incident: bool,
-    /// Largest z towards a Start of the running hour, and of the episode that it may continue.
+    /// Largest z towards a Start of the running hour, with its side, and the episode that it may
+    /// continue.
     hour_z: f32,
-    episode_z: f32,
+    is_hour_down: bool,
+    episode: Episode,
+}
+
+/// A run of hours with a notable z, not over; none while it has no hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Episode {
+    z: f32,
+    is_down: bool,
+    hours: u16,
 }
 
 impl Recalibration {
     /// Books the hour that closed at boundary `t`, where the series is `age` hours
-    /// old. Returns the bin of an episode that the closed hour ended.
+    /// old. Returns the episode that the closed hour ended.
     pub fn close_hour(
         &mut self,
         t: u32,
         age: u32,
         in_incident: bool,
         tuning: &Tuning,
-    ) -> Option<usize> {
+    ) -> Option<Episode> {
         let peak = self.peak.take();
         if age >= RECALIBRATION_AGE_HOURS && !self.began_in_incident {
             self.learn(peak.map_or(0.0, |peak| f64::from(peak.surprise)), tuning);
@@ -137,7 +148,11 @@ impl Recalibration {
             });
         }
         if hour >= FIRST_HOUR {
-            self.hour_z = self.hour_z.max(start_z as f32);
+            let z = start_z as f32;
+            if z > self.hour_z {
+                self.hour_z = z;
+                self.is_hour_down = surprise.direction == Some(Direction::Down);
+            }
         }
     }
 
@@ -148,7 +163,7 @@ impl Recalibration {
 
     /// Whether an episode may end with the running hour.
     pub fn has_episode(&self) -> bool {
-        self.episode_z > 0.0 || self.hour_z >= EPISODE_Z as f32
+        self.episode.hours > 0 || self.hour_z >= EPISODE_Z as f32
     }
 
     /// n, se and hrs.
@@ -179,8 +194,11 @@ impl Recalibration {
         require(are_past, "precedents", "they are over")?;
         let is_one = usize::from(self.newest) < precedents.len().max(1);
         require(is_one, "newest", "it is one of the precedents")?;
-        let are_scores = are_amounts([self.hour_z, self.episode_z], DERIVED_MAX);
-        require(are_scores, "hour_z", "scores are amounts")
+        let Episode { z, hours, .. } = self.episode;
+        let are_scores = are_amounts([self.hour_z, z], DERIVED_MAX);
+        require(are_scores, "hour_z", "scores are amounts")?;
+        let is_run = hours <= EPISODE_HOURS_MAX && (hours == 0) == (z < EPISODE_Z as f32);
+        require(is_run, "episode", "its score is notable")
     }
 
     /// Episodes of the last week on the side of a surprise, this one's own hours left out.
@@ -227,17 +245,36 @@ impl Recalibration {
         }
     }
 
-    fn close_episode(&mut self) -> Option<usize> {
+    fn close_episode(&mut self) -> Option<Episode> {
         let hour_z = std::mem::take(&mut self.hour_z);
-        if hour_z >= EPISODE_Z as f32 {
-            self.episode_z = self.episode_z.max(hour_z);
-            return None;
+        let is_down = std::mem::take(&mut self.is_hour_down);
+        if hour_z < EPISODE_Z as f32 {
+            let episode = std::mem::take(&mut self.episode);
+            return (episode.hours > 0).then_some(episode);
         }
-        let episode_z = std::mem::take(&mut self.episode_z);
-        (episode_z > 0.0).then(|| {
-            let bin = (f64::from(episode_z) - EPISODE_Z) / 0.1 + 1e-9;
-            (bin as usize).min(BINS - 1)
-        })
+        let episode = &mut self.episode;
+        if hour_z > episode.z {
+            (episode.z, episode.is_down) = (hour_z, is_down);
+        }
+        episode.hours = (episode.hours + 1).min(EPISODE_HOURS_MAX);
+        None
+    }
+}
+
+impl Episode {
+    /// As the fleet counts it, with the hour that fell below.
+    pub fn ended(self, hour: u32) -> EpisodeEnd {
+        let bin = (f64::from(self.z) - EPISODE_Z) / 0.1 + 1e-9;
+        EpisodeEnd {
+            hour,
+            hours: self.hours,
+            bin: (bin as usize).min(BINS - 1) as u8,
+            direction: if self.is_down {
+                Direction::Down
+            } else {
+                Direction::Up
+            },
+        }
     }
 }
 

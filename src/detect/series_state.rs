@@ -245,10 +245,7 @@ impl SeriesState {
         let is_open = self.is_open();
         self.recalibration
             .close_hour(self.now, age, is_open, tuning)
-            .map(|bin| EpisodeEnd {
-                hour: hour_closed,
-                bin,
-            })
+            .map(|episode| episode.ended(hour_closed))
     }
 
     /// Learns silence up to `end`, exclusive, within an hour that is open.

@@ -74,21 +74,21 @@ impl SeriesTable {
         }
     }
 
-    /// Series with a count in the seven days before bucket `t`; appends those to forget.
-    pub fn sweep(&self, t: u32, width: u32, forgotten: &mut Vec<u32>) -> u64 {
+    /// Tells the series with a count in the seven days before bucket `t`; appends those to forget.
+    pub fn sweep(&self, t: u32, width: u32, forgotten: &mut Vec<u32>, mut live: impl FnMut(u32)) {
         let week = 7 * Minute::PER_DAY / width;
         let silent_max = FORGET_MINUTES.div_ceil(width);
-        let mut live = 0;
         for (id, last) in self.last.iter().enumerate() {
             if *last == NONE {
                 continue;
             }
-            live += u64::from(t - last <= week);
+            if t - last <= week {
+                live(id as u32);
+            }
             if t - last > silent_max {
                 forgotten.push(id as u32);
             }
         }
-        live
     }
 
     /// Checks a table that was read.

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::{STRATA, ScopedBudget};
 use crate::model::SHARDS;
 
 /// Buckets of recent counts and expectations a series keeps: the widest window, moved by the
@@ -57,6 +58,8 @@ pub struct DetectSettings {
     /// False insights a week that the user accepts over all series; of the profiles, only the
     /// default heeds it.
     pub budget_per_week: f64,
+    /// Budgets of their own for parts of the fleet; of several that match the first counts.
+    pub budgets: Vec<ScopedBudget>,
     /// A threshold fixed by hand, whatever the profile; the fleet layer is off.
     pub fixed_z: Option<f64>,
     pub profile: Profile,
@@ -77,6 +80,7 @@ impl Default for DetectSettings {
     fn default() -> Self {
         DetectSettings {
             budget_per_week: 1.0,
+            budgets: Vec::new(),
             fixed_z: None,
             profile: Profile::Default,
             bucket_minutes: 1,
@@ -93,6 +97,29 @@ impl DetectSettings {
     /// Series tracked in one shard.
     pub fn shard_series_max(&self) -> u32 {
         (self.series_max / u64::from(SHARDS)).clamp(1, 1 << 20) as u32
+    }
+
+    /// Insights a week by scope, the rest first.
+    pub fn budgets(&self) -> Vec<f64> {
+        let scopes = self.budgets.iter().map(|scope| scope.per_week);
+        std::iter::once(self.budget_per_week)
+            .chain(scopes)
+            .collect()
+    }
+
+    /// Insights a week over all scopes.
+    pub fn budget_in_all(&self) -> f64 {
+        self.budgets().iter().sum()
+    }
+
+    /// What each scope but the rest matches, as text.
+    pub fn scope_names(&self) -> Vec<String> {
+        self.budgets.iter().map(ScopedBudget::name).collect()
+    }
+
+    /// Number of classes: two of each scope.
+    pub fn classes(&self) -> usize {
+        (self.budgets.len() + 1) * STRATA
     }
 }
 

@@ -13,10 +13,10 @@ use super::settings::DetectSettings;
 const MAGIC: [u8; 8] = *b"insightS";
 
 /// Form of the bytes.
-const FORMAT_VERSION: u32 = 4;
+const FORMAT_VERSION: u32 = 5;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
-pub const LOGIC_VERSION: u32 = 3;
+pub const LOGIC_VERSION: u32 = 4;
 
 /// Bytes before the settings text.
 const HEAD_BYTES: usize = 20;
@@ -128,7 +128,7 @@ impl Engine {
         state
             .check(&engine.settings, &engine.tuning, &engine.state)
             .map_err(SnapshotError::Inconsistent)?;
-        state.rebuild();
+        state.rebuild(&engine.settings.budgets);
         state.fleet.rebuild(&engine.state.fleet);
         engine.state = state;
         Ok(engine)
@@ -139,6 +139,7 @@ impl Engine {
 fn settings_text(settings: &DetectSettings) -> String {
     let DetectSettings {
         budget_per_week,
+        budgets,
         fixed_z,
         profile,
         bucket_minutes,
@@ -148,8 +149,13 @@ fn settings_text(settings: &DetectSettings) -> String {
         holds_drops,
         fleet,
     } = settings;
+    let budgets: Vec<String> = budgets
+        .iter()
+        .map(|scope| format!("{}:{:?}", scope.name(), scope.per_week))
+        .collect();
     format!(
-        "budget_per_week={budget_per_week:?} fixed_z={fixed_z:?} profile={profile:?} \
+        "budget_per_week={budget_per_week:?} budgets={budgets:?} fixed_z={fixed_z:?} \
+         profile={profile:?} \
          bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max} \
          waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}"
     )

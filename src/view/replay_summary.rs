@@ -30,6 +30,10 @@ pub struct ThresholdView {
     pub budget_per_week: Option<f64>,
     /// Starts a week over the time in which Starts were possible.
     pub starts_per_week: Option<f64>,
+    /// Whether budgets of scopes stand beside that budget.
+    pub has_scopes: bool,
+    /// What to say of budgets below what thresholds were verified for.
+    pub warning: Option<String>,
 }
 
 /// What a run took.
@@ -177,13 +181,22 @@ impl ReplaySummary {
         };
         write!(f, "threshold  {:.2} decades", threshold.z)?;
         match threshold.budget_per_week {
-            Some(budget) => write!(f, " for a budget of {budget} false insights a week")?,
+            Some(budget) => {
+                write!(f, " for a budget of {budget} false insights a week")?;
+                if threshold.has_scopes {
+                    write!(f, ", those of scopes apart")?;
+                }
+            }
             None => write!(f, ", fixed")?,
         }
         if let Some(starts) = threshold.starts_per_week {
             write!(f, "; spent {starts:.2} Starts a week, true ones included")?;
         }
-        writeln!(f)
+        writeln!(f)?;
+        match &threshold.warning {
+            Some(warning) => writeln!(f, "  warning  {warning}"),
+            None => Ok(()),
+        }
     }
 }
 

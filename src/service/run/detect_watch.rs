@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::detect_loop::DetectLoop;
+use crate::detect::EngineStats;
 use crate::protocol::{DetectNote, DetectTransaction, OutputContent};
 use crate::telemetry::metrics::{CheckpointFailure, SeriesState, Stage};
 
@@ -13,6 +14,8 @@ pub(super) struct Shown {
     pub replayed: u64,
     duplicates: u64,
     gaps: u64,
+    /// Budgets that were warned of, as the engine's stats have them.
+    beyond_verified: u32,
     /// By partition, what its state counted when it was looked at last: what was counted before it
     /// came here is not counted again.
     states: BTreeMap<u32, Counted>,
@@ -40,7 +43,7 @@ impl DetectLoop<'_> {
         }
         let metrics = &watch.metrics;
         let (mut series, mut bytes) = (0, 0);
-        let mut threshold = None;
+        let (mut threshold, mut live, mut beyond_verified) = (None, None, 0);
         let now = Instant::now();
         for (partition, position, closed, stats) in self.member.states() {
             self.checkpoints.ages.stands_at(partition, position, now);
@@ -73,6 +76,8 @@ impl DetectLoop<'_> {
                 metrics.kafka.watermark_regressions.inc_by(regressions);
             }
             threshold = threshold.or(stats.threshold);
+            live = live.or(stats.live_series);
+            beyond_verified |= stats.beyond_verified;
         }
         metrics
             .detection
@@ -80,9 +85,16 @@ impl DetectLoop<'_> {
             .set(SeriesState::Tracked, series as f64);
         metrics.detection.state_bytes.set(bytes as f64);
         if let Some(threshold) = threshold {
-            let live = threshold.live_series as f64;
-            metrics.detection.series.set(SeriesState::Live, live);
             metrics.detection.threshold_z.set(threshold.z);
+        }
+        if let Some(live) = live {
+            metrics.detection.series.set(SeriesState::Live, live as f64);
+        }
+        if beyond_verified != self.shown.beyond_verified {
+            self.shown.beyond_verified = beyond_verified;
+            if let Some(warning) = EngineStats::warning_of(beyond_verified) {
+                tracing::warn!("{warning}");
+            }
         }
         metrics
             .detection
