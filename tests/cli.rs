@@ -11,6 +11,8 @@ mod configuration;
 mod determinism;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/reports.rs"]
+mod reports;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/signals.rs"]

@@ -3,22 +3,26 @@
 //! Made fleets with planted incidents go through a whole engine and through kept rates, surveys and
 //! parts; records and thresholds have to be equal for any split of the work.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use glob::Pattern;
 use insightd::detect::budget::ScopedBudget;
+use insightd::detect::fleet::Thresholds;
 use insightd::detect::settings::Profile;
 use insightd::detect::{DetectSettings, Engine, Output};
 use insightd::formats::{RecordContext, write_insight};
 use insightd::ingest::{RatesIngest, RowsSettings};
 use insightd::model::{
-    AttributionDelta, Dimension, Direction, EventTime, InsightEvent, InsightType, LogRecord,
-    Minute, Progress, RatesBuilder, SeriesRef, SourceCategory, SourceState,
+    AttributionDelta, Dimension, Direction, EventTime, InsightEvent, InsightType, Judgement,
+    LogRecord, Minute, Progress, RatesBuilder, ScoreRow, SeriesRef, SourceCategory, SourceState,
 };
 use insightd::service::Sweep;
 use insightd::synth::Random;
+use insightd::tuning::close_look::{Question, look_closely};
+use insightd::tuning::part_run::{Constant, Known, Part};
 use insightd::tuning::{KeptRates, SeriesSet};
 
 const FIRST: u32 = 29_460_960;
@@ -316,4 +320,138 @@ fn kept_rates_count_what_the_log_counts() {
         minutes,
         sums.keys().filter(|(other, _)| *other == name).count()
     );
+}
+
+/// Every row of scores that a replay writes, by series and minute.
+fn scores(records: &[LogRecord], settings: &DetectSettings) -> (String, Vec<ScoreRow>, Noted) {
+    let mut engine = Engine::new(settings.clone());
+    engine.note_thresholds();
+    let mut output = Output::with_scores();
+    for record in records {
+        assert_eq!(engine.apply(record, &mut output), None);
+    }
+    let origin = engine.stats().origin.expect("it has begun");
+    let noted = engine.thresholds_noted().iter();
+    let in_force = noted
+        .map(|(hour, at)| (hour - origin.hour(), at.clone()))
+        .collect();
+    let rows = output.scores.expect("they are wanted");
+    (written(&output.insights), rows, Noted { origin, in_force })
+}
+
+struct Noted {
+    origin: Minute,
+    in_force: Vec<(u32, Thresholds)>,
+}
+
+/// A close look at every minute of every series says what the replay said: of each score row the
+/// same numbers, the same insights, and reasons that lead to them.
+#[test]
+fn a_close_look_sees_what_the_replay_saw() {
+    let fixed = DetectSettings {
+        fixed_z: Some(3.0),
+        ..DetectSettings::default()
+    };
+    let wide = DetectSettings {
+        bucket_minutes: 5,
+        ..budget(200.0)
+    };
+    for (seed, settings) in [(4, budget(200.0)), (5, fixed), (6, wide)] {
+        let mut records = records(seed);
+        // Half a day without a word of anybody, that closes at once.
+        let silent = |record: &LogRecord| match record {
+            LogRecord::Rates(rates) => {
+                let minutes = rates.entries().iter().map(|entry| entry.minute.0);
+                minutes
+                    .min()
+                    .is_some_and(|minute| (9_000..9_700).contains(&(minute - FIRST)))
+            }
+            LogRecord::Progress(progress) => {
+                let minute = progress.watermark.minute().0;
+                (9_000..9_700).contains(&(minute - FIRST))
+            }
+            _ => false,
+        };
+        records.retain(|record| !silent(record));
+        let (expected, rows, mut noted) = scores(&records, &settings);
+        assert!(expected.lines().count() > 5, "the fleet says something");
+        if let Some(z) = settings.fixed_z {
+            noted.in_force = vec![(0, Constant::new(&[z]).thresholds)];
+        }
+        let kept = keep(&records);
+        let all = SeriesSet::all(&kept);
+        let span = Minute(FIRST)..Minute(FIRST + DAYS * 1440);
+        let asked = |series: u32| {
+            let key = &kept.series()[series as usize].key;
+            let of_series = rows
+                .iter()
+                .filter(|row| *row.key == *key && row.surprise > 6.0);
+            Question {
+                series,
+                span: span.clone(),
+                with_reasons: of_series.map(|row| row.minute).next(),
+            }
+        };
+        let questions: Vec<Question> = all.iter().map(asked).collect();
+        let part = Part {
+            kept: &kept,
+            keep: &all,
+            settings: &settings,
+            origin: noted.origin,
+            has_scores: false,
+        };
+        let mut seen: HashMap<(u32, Minute), Judgement> = HashMap::new();
+        let thresholds = &mut Known(&noted.in_force);
+        let insights = look_closely(&part, thresholds, &questions, &mut |place, judgement| {
+            let series = questions[place].series;
+            let before = seen.insert((series, judgement.minute), judgement.clone());
+            assert!(before.is_none(), "a minute is shown once");
+        });
+        assert_eq!(written(&insights), expected, "seed {seed}");
+        assert!(seen.len() > rows.len(), "silent minutes are seen, too");
+        for row in &rows {
+            let series = kept.find((*row.key).as_ref()).expect("it was kept");
+            let judgement = &seen[&(series, row.minute)];
+            assert_eq!(judgement.count, row.count);
+            let numbers = |a: [f64; 5]| a.map(f64::to_bits);
+            let of_row = [row.expected, row.low, row.high, row.surprise, row.z];
+            let Judgement {
+                expected,
+                low,
+                high,
+                surprise,
+                z,
+                ..
+            } = *judgement;
+            assert_eq!(numbers([expected, low, high, surprise, z]), numbers(of_row));
+            assert_eq!(judgement.state, row.state);
+        }
+        check_reasons(seen.values());
+    }
+}
+
+/// Reasons add up to the verdict they are of.
+fn check_reasons<'a>(judgements: impl Iterator<Item = &'a Judgement>) {
+    let mut checked = 0;
+    for judgement in judgements {
+        let Some(reasons) = &judgement.reasons else {
+            continue;
+        };
+        checked += 1;
+        let largest = reasons.windows.iter().map(|window| window.surprise);
+        assert_eq!(largest.fold(0.0, f64::max), judgement.surprise);
+        let chosen = reasons.chosen.expect("it surprised");
+        assert_eq!(reasons.windows[chosen].surprise, judgement.surprise);
+        for window in &reasons.windows {
+            let tried = [window.shifted, window.same_phase].into_iter().flatten();
+            let left: Vec<f64> = tried.map(|one| one.left).collect();
+            let last = left.last().copied().unwrap_or(window.raw);
+            assert_eq!(window.surprise, last);
+            assert!(left.is_sorted_by(|a, b| a >= b) && last <= window.raw);
+            assert!(window.low <= window.expected.ceil() && window.high >= window.expected.floor());
+        }
+        assert!(reasons.start_z <= judgement.z && judgement.z <= reasons.z_alone);
+        assert!(reasons.hours >= reasons.exceedances);
+    }
+    assert!(checked > 10, "{checked} reasons");
 }

@@ -16,6 +16,7 @@ mod man;
 mod outputs;
 mod recording;
 mod replay;
+mod replay_report;
 mod report_file;
 #[cfg(feature = "kafka")]
 mod run;

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
 use super::outputs::check_outputs;
+use super::replay_report::ReportArguments;
 use super::{CliError, Exit};
 use crate::config::Settings;
 use crate::detect::{Engine, EngineStats};
@@ -19,7 +20,7 @@ use crate::service::{Outputs, Pipeline, ReplayJob, ReplayProgress, Replayed, Sta
 use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, Target};
 use crate::source::{Expanded, InputFile, expand};
 use crate::telemetry::{cpu_seconds, say};
-use crate::view::{ReplaySummary, RunCost, ThresholdView};
+use crate::view::{InsightPairs, ReplaySummary, RunCost, ThresholdView};
 
 /// Replay recorded logs through the engine and write its insights, one JSON record a line
 ///
@@ -47,6 +48,10 @@ pub struct ReplayCommand {
     /// Write the counts per series and minute, as CSV that `--format rates` reads
     #[arg(long, value_name = "FILE")]
     rates: Option<PathBuf>,
+    /// Write a report, in the form that the file's ending says: .html (with charts), .md, .csv or
+    /// .json; may be repeated
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
     /// Write records that could not be used, with reason and place, one JSON object a line
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -68,6 +73,7 @@ Examples:
   insightd replay logs/                              a directory of .json.gz as delivered to S3
   insightd replay --from 2024-12-08 logs/ > insights.ndjson
                                                      a week to learn, insights from then on
+  insightd replay --report week.html logs/           the same as a page with charts
   aws logs ... | insightd replay -                   whatever arrives on standard input
   insightd replay --format rates counts.csv          counts somebody else made
   insightd replay --state-in s --state-out s logs/   only what is new since the last time";
@@ -75,6 +81,7 @@ Examples:
 impl ReplayCommand {
     pub fn run(self, is_quiet: bool) -> Result<Exit, CliError> {
         let settings = self.config.load()?;
+        let report = ReportArguments::new(&self.report)?;
         let kind = self.input.kind(&settings)?;
         let threads = self.input.threads()?;
         if let (Some(from), Some(until)) = (self.from, self.until)
@@ -91,7 +98,9 @@ impl ReplayCommand {
             tracing::error!("{problem}");
         }
         let interrupt = Interrupt::install()?;
-        let outputs = self.open_outputs(&settings)?;
+        let mut pairs = InsightPairs::new(settings.report_insights_max);
+        let mut outputs = self.open_outputs(&settings)?;
+        report.note(&mut outputs, &mut pairs, &settings, engine.is_some());
         let job = ReplayJob {
             files: expanded.files.clone(),
             kind,
@@ -104,7 +113,7 @@ impl ReplayCommand {
         // Lines of insights on the same terminal would be torn by the bar.
         let is_shown = !is_quiet && (self.out.is_some() || !std::io::stdout().is_terminal());
         let bar = progress_bar(&expanded.files, is_shown);
-        let replayed = replay(job, &settings, engine, outputs, &mut |progress| {
+        let mut replayed = replay(job, &settings, engine, outputs, &mut |progress| {
             advance(&bar, progress);
         })?;
         bar.finish_and_clear();
@@ -120,10 +129,17 @@ impl ReplayCommand {
             wall_seconds: begun.elapsed().as_secs_f64(),
             cpu_seconds: cpu_seconds(),
         };
+        let ended = report.end(&mut replayed, &settings);
+        drop(replayed);
         if !is_quiet {
             say(&summary);
         }
-        Ok(exit)
+        if let Some(ended) = ended.filter(|_| interrupt.exit().is_none()) {
+            let from = self.from.map(first_minute_from);
+            let job = ended.job(&settings, &pairs, from, threads, interrupt.stop.clone());
+            report.write(job)?;
+        }
+        Ok(interrupt.exit().unwrap_or(exit))
     }
 
     /// The engine of an earlier run, and the time from which it has not counted.
@@ -149,12 +165,12 @@ impl ReplayCommand {
             ("--state-out", &self.state_out),
         ];
         let named = outputs.into_iter();
-        named
-            .filter_map(|(option, path)| Some((option, path.as_deref()?)))
-            .collect()
+        let named = named.filter_map(|(option, path)| Some((option, path.as_deref()?)));
+        let reports = self.report.iter().map(|path| ("--report", path.as_path()));
+        named.chain(reports).collect()
     }
 
-    fn open_outputs(&self, settings: &Settings) -> Result<Outputs<'static>, CliError> {
+    fn open_outputs<'a>(&self, settings: &Settings) -> Result<Outputs<'a>, CliError> {
         let from = self.from.map(first_minute_from);
         let context = RecordContext {
             engine_version: env!("CARGO_PKG_VERSION").to_string(),

@@ -36,6 +36,9 @@ pub struct Settings {
     pub open_files_max: usize,
     /// Bytes of rates that `tune` and `diff` hold.
     pub kept_rates_bytes_max: u64,
+    /// Insights of a report that are listed, and that are drawn.
+    pub report_insights_max: u64,
+    pub report_charts_max: u64,
     /// Decompressed bytes read of one compressed file.
     pub decompressed_bytes_max: u64,
     pub rates_log: RatesLogKind,
@@ -63,7 +66,7 @@ pub enum RatesLogKind {
 
 /// Beginnings of keys whose values change neither decisions nor the text of records. Counts that
 /// leave ingest early, over a limit on what is pending, add up to the same.
-const OUTSIDE_HASH: [&str; 14] = [
+const OUTSIDE_HASH: [&str; 15] = [
     "role ",
     "kafka.",
     "ingest.",
@@ -78,6 +81,7 @@ const OUTSIDE_HASH: [&str; 14] = [
     "limits.open_minutes_max",
     "limits.rates_rows_max",
     "limits.kept_rates_bytes_max",
+    "limits.report_",
 ];
 
 /// Beginnings of keys that detection reads and counting does not.
@@ -115,6 +119,8 @@ impl Settings {
             chunk_bytes: written.input.chunk_bytes as usize,
             open_files_max: written.input.open_files_max as usize,
             kept_rates_bytes_max: written.limits.kept_rates_bytes_max,
+            report_insights_max: written.limits.report_insights_max,
+            report_charts_max: written.limits.report_charts_max,
             decompressed_bytes_max: written.limits.decompressed_bytes_max,
             rates_log: check_rates_log(written)?,
             service: ServiceSettings::check(written)?,
@@ -349,6 +355,13 @@ fn check_limits(written: &WrittenSettings) -> Result<(), Problem> {
     check("decompressed_bytes_max", decompressed, 1024, 1 << 60)?;
     let kept = limits.kept_rates_bytes_max;
     check("kept_rates_bytes_max", kept, 1 << 16, 1 << 50)?;
+    check(
+        "report_insights_max",
+        limits.report_insights_max,
+        0,
+        1 << 20,
+    )?;
+    check("report_charts_max", limits.report_charts_max, 0, 1 << 20)?;
     check("reject_bytes_max", limits.reject_bytes_max, 0, 1 << 30)?;
     let rejects_kept = limits.rejects_kept_max.into();
     check("rejects_kept_max", rejects_kept, 1, 1_000_000)?;

@@ -217,8 +217,13 @@ pub struct WrittenLimits {
     pub pending_rows_max: u32,
     /// Rows of `--format rates` held for sorting, 12 bytes each.
     pub rates_rows_max: u64,
-    /// Bytes of rates that `tune`, `diff` and reports hold in memory; over it they fail.
+    /// Bytes of rates that `tune`, `diff`, `explain` and reports hold in memory; over it the former
+    /// two fail, the others go on without charts.
     pub kept_rates_bytes_max: u64,
+    /// Insights that a report lists, the first.
+    pub report_insights_max: u64,
+    /// Insights of a report that are drawn, those that exceed their threshold most.
+    pub report_charts_max: u64,
     /// Minutes pending at once; over it counts go on to detection early.
     pub open_minutes_max: u32,
     /// Counts and attributions in detection whose minute has not closed; over it series that
@@ -291,6 +296,8 @@ impl Default for WrittenLimits {
             pending_rows_max: 4_000_000,
             rates_rows_max: 1 << 30,
             kept_rates_bytes_max: 8 << 30,
+            report_insights_max: 10_000,
+            report_charts_max: 500,
             open_minutes_max: 64,
             waiting_max: 1_000_000,
         }

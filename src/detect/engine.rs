@@ -26,6 +26,7 @@ use super::settings::{DetectSettings, HISTORY_MINUTES, Tuning};
 use super::stats::EngineCounts;
 use super::strings::Strings;
 use super::verdict::{Change, Context, Needed};
+use super::watch::Watch;
 use super::watermark::Watermarks;
 use super::wheel::Wheel;
 use super::window::Window;
@@ -39,6 +40,7 @@ pub struct Engine {
     pub(super) state: State,
     pub(super) scratch: Scratch,
     pub(super) scores: ScoreRows,
+    pub(super) watch: Watch,
 }
 
 /// Everything a snapshot holds.
@@ -131,6 +133,7 @@ impl Engine {
             state,
             scratch: Scratch::default(),
             scores: ScoreRows::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -353,9 +356,12 @@ impl Engine {
                 down: state.fleet.z(place.down),
             };
             let series = state.series.get_mut(id);
-            let judged = series.minute(t, count, &ctx, &history);
+            let mut watched = self.watch.of(id, &state.registry, clock, t);
+            let judged = series.minute_with(t, count, &ctx, &history, watched.reasons());
             state.digest = mixed(state.digest, count, judged.verdict.z);
-            state.wheel.set(id, series.next_visit(&ctx), t);
+            state
+                .wheel
+                .set(id, watched.see(&judged.verdict, series.next_visit(&ctx)), t);
             if let Some(episode) = judged.episode_ended
                 && state.ledger.close(id, &episode)
             {

@@ -51,6 +51,8 @@ impl Engine {
         state.template.skip_to(t, &ctx);
         state.fleet.begin(t / self.tuning.hour, &live);
         state.ledger.forget_old(t / self.tuning.hour);
+        let hour = clock.base_hour() + t / self.tuning.hour;
+        self.watch.begin(hour, state.fleet.thresholds());
         clock
     }
 

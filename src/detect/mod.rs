@@ -44,6 +44,7 @@ mod strings;
 mod surprise;
 mod tail;
 pub(crate) mod varint;
+mod watch;
 mod watermark;
 mod wheel;
 mod window;
@@ -56,6 +57,7 @@ pub use part::Unchangeable;
 pub use settings::{DetectSettings, FleetScope};
 pub use snapshot::{LOGIC_VERSION, SnapshotError, SnapshotHeader};
 pub use stats::{EngineCounts, EngineStats};
+pub use watch::Asked;
 pub use watermark::Continuity;
 
 /// Bounds of ln P(X >= x) and ln P(X <= x), for those who check them against a second opinion.

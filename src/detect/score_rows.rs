@@ -31,13 +31,7 @@ impl ScoreRows {
             high,
             surprise: verdict.surprise,
             z: verdict.z,
-            state: match verdict.phase {
-                Phase::WarmUp => ScoreState::Warmup,
-                Phase::New => ScoreState::New,
-                Phase::Calm => ScoreState::None,
-                Phase::Incident(Direction::Up) => ScoreState::Up,
-                Phase::Incident(Direction::Down) => ScoreState::Down,
-            },
+            state: score_state(verdict.phase),
         });
     }
 
@@ -50,5 +44,16 @@ impl ScoreRows {
     /// Drops the key of a series whose id may come to mean another.
     pub fn forget(&mut self, id: u32) {
         self.keys.remove(&id);
+    }
+}
+
+/// The phase as rows and judgements have it.
+pub fn score_state(phase: Phase) -> ScoreState {
+    match phase {
+        Phase::WarmUp => ScoreState::Warmup,
+        Phase::New => ScoreState::New,
+        Phase::Calm => ScoreState::None,
+        Phase::Incident(Direction::Up) => ScoreState::Up,
+        Phase::Incident(Direction::Down) => ScoreState::Down,
     }
 }

@@ -13,10 +13,11 @@ use super::recent::Recent;
 use super::settings::{FIRST_DAY_HOURS, HISTORY_MINUTES, RECENT, Tuning, WEEK_HOURS};
 use super::surprise::Scene;
 pub use super::verdict::{Change, Context, EpisodeEnd, History, Judged, Phase, Verdict};
-use crate::model::prefetch_whole;
+use crate::model::{Reasons, prefetch_whole};
 
 mod check;
 mod decision;
+mod reasons;
 mod visits;
 
 /// Everything the detector remembers of one series besides its history.
@@ -73,6 +74,18 @@ impl SeriesState {
         ctx: &Context<'_>,
         history: &dyn History,
     ) -> Judged {
+        self.minute_with(t, count, ctx, history, None)
+    }
+
+    /// The same; `reasons` becomes what the verdict was made of.
+    pub fn minute_with(
+        &mut self,
+        t: u32,
+        count: u64,
+        ctx: &Context<'_>,
+        history: &dyn History,
+        reasons: Option<&mut Reasons>,
+    ) -> Judged {
         assert!(
             t >= self.now,
             "bucket {t} was passed, the series is at {}",
@@ -107,6 +120,9 @@ impl SeriesState {
         let surprise = scene.judge();
         let z = self.recalibration.z_with_precedents(t, &surprise, tuning);
         let start_z = self.start_z(&scene, &surprise, z, ctx);
+        if let Some(reasons) = reasons {
+            *reasons = self.reasons(&scene, &surprise, start_z, ctx);
+        }
         self.recalibration
             .observe(t / tuning.hour, &surprise, start_z, tuning);
         let decision = self.decide(&scene, &surprise, z, start_z, ctx);

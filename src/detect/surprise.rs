@@ -5,7 +5,7 @@
 
 use libm::log;
 
-use crate::model::Direction;
+use crate::model::{Direction, Explained};
 
 use super::recent::{Recent, Sums};
 use super::settings::{HISTORY_MINUTES, Tuning};
@@ -69,6 +69,16 @@ pub struct Innocents {
     pub same_phase: Option<f64>,
 }
 
+/// What the explanations made of a window's surprise; `None` where one did not apply, or was not
+/// asked any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried {
+    pub shifted: Option<Explained>,
+    pub same_phase: Option<Explained>,
+    /// Decades that are left.
+    pub left: f64,
+}
+
 /// What a bucket is judged from.
 pub struct Scene<'a> {
     pub t: u32,
@@ -79,6 +89,10 @@ pub struct Scene<'a> {
     pub phis: [f64; 4],
     pub tuning: &'a Tuning,
     pub history: &'a dyn History,
+}
+
+fn explained(expected: Option<f64>, left: f64) -> Option<Explained> {
+    expected.map(|expected| Explained { expected, left })
 }
 
 /// Decades of a tail on the side of `direction`; 0 if `x` is not there.
@@ -180,7 +194,7 @@ impl Scene<'_> {
             if raw <= best.value {
                 continue;
             }
-            let value = self.explain(&window, raw);
+            let value = self.explain(&window, raw).left;
             if value > best.value {
                 best = Surprise {
                     raw: best.raw,
@@ -207,15 +221,26 @@ impl Scene<'_> {
         }
     }
 
-    fn explain(&self, window: &Window, raw: f64) -> f64 {
+    /// Tries the explanations of a window in their order, as long as it surprises.
+    pub fn explain(&self, window: &Window, raw: f64) -> Tried {
+        let mut tried = Tried {
+            shifted: None,
+            same_phase: None,
+            left: raw,
+        };
         if raw <= EXPLAIN_MIN {
-            return raw;
+            return tried;
         }
-        let shifted = window.if_shifted(raw, self.shifted_mean(window));
-        if shifted <= EXPLAIN_MIN {
-            return shifted;
+        let shifted = self.shifted_mean(window);
+        tried.left = window.if_shifted(raw, shifted);
+        tried.shifted = explained(shifted, tried.left);
+        if tried.left <= EXPLAIN_MIN {
+            return tried;
         }
-        window.if_same_phase(shifted, self.same_phase(window))
+        let same_phase = self.same_phase(window);
+        tried.left = window.if_same_phase(tried.left, same_phase);
+        tried.same_phase = explained(same_phase, tried.left);
+        tried
     }
 
     /// What the window would expect if its calls came up to two buckets early or late, or (a

@@ -4,6 +4,7 @@
 
 mod event;
 mod insight;
+mod judgement;
 mod prefetch;
 mod rates;
 mod score;
@@ -14,6 +15,7 @@ pub use event::{AuditEvent, EventBatch, EventCategory, EventFields};
 pub use insight::{
     Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
 };
+pub use judgement::{Explained, Judgement, Reasons, WindowReasons};
 pub use prefetch::{prefetch_read, prefetch_whole};
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,

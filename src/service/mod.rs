@@ -4,10 +4,13 @@
 //! [`Pipeline`] serves replay and demo, so what they show is what the service will do.
 
 mod account;
+mod charts;
 mod detection;
 pub mod diff;
 mod pipeline;
+mod recorder;
 mod replay;
+mod replay_report;
 #[cfg(feature = "kafka")]
 pub mod run;
 mod state_file;
@@ -17,9 +20,12 @@ pub mod tune;
 mod what_if;
 
 pub use account::Account;
+pub use charts::{ChartRun, Drawn};
 pub use detection::Detection;
 pub use pipeline::{Outputs, Pipeline, ServiceError};
+pub use recorder::{Recorded, Recorder};
 pub use replay::{InputKind, ReplayJob, ReplayProgress, Replayed, replay};
+pub use replay_report::ReplayReport;
 pub use state_file::{StateError, StateFile, StateHeader};
 pub use sweep::{Sweep, Swept};
 pub use what_if::WhatIf;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use super::{Detection, StateError, WhatIf};
+use super::{Detection, Recorder, StateError, WhatIf};
 use crate::config::Settings;
 use crate::detect::Engine;
 use crate::ingest::{Ingest, IngestCounts, RowsError};
@@ -52,6 +52,8 @@ pub struct Outputs<'a> {
     pub observes_scores: bool,
     /// A question that the run keeps what is needed for.
     pub what_if: Option<WhatIf>,
+    /// Keeps the rates beside detection, and has the engine note its thresholds.
+    pub recorder: Option<Recorder>,
     /// Takes the rates instead of detection, which is then left out.
     pub kept: Option<&'a mut KeptRates>,
 }
@@ -74,7 +76,10 @@ impl<'a> Pipeline<'a> {
         outputs: Outputs<'a>,
     ) -> Result<Self, ServiceError> {
         let is_new = engine.is_none();
-        let engine = engine.unwrap_or_else(|| Engine::new(settings.detect.clone()));
+        let mut engine = engine.unwrap_or_else(|| Engine::new(settings.detect.clone()));
+        if outputs.recorder.is_some() {
+            engine.note_thresholds();
+        }
         let mut detection = Detection::new(settings, engine)?;
         let wants_scores = outputs.scores.is_some() || outputs.observes_scores;
         if wants_scores {
@@ -157,6 +162,9 @@ impl<'a> Pipeline<'a> {
                     sink.write(rates)?;
                 }
             }
+        }
+        if let Some(recorder) = &mut self.outputs.recorder {
+            self.records.iter().for_each(|record| recorder.see(record));
         }
         let what_if = self.outputs.what_if.as_mut();
         self.detection.take(&mut self.records, what_if)?;

@@ -1,9 +1,11 @@
-//! Reports as CSV: one row for each setting and rival, or for each difference.
+//! Reports as CSV: one row for each setting and rival, for each difference, or for each insight.
 
 use std::fmt::Write as _;
 
 use super::diff::DiffReport;
 use super::report::{KindView, TuneReport};
+use super::timeline::{DirectionView, TimelineReport};
+use crate::model::EventTime;
 
 const HEADER: &str = "name,kind_of_row,budget_per_week,threshold,threshold_errors,insights,\
 insights_per_week,insights_per_week_low,insights_per_week_high,unlabelled_per_week,precision,\
@@ -56,6 +58,38 @@ pub fn diff(report: &DiffReport) -> String {
             &one.decided_at,
             &one.shared_event_id,
             &one.reason,
+        ];
+        let line: Vec<String> = fields.into_iter().map(field).collect();
+        writeln!(text, "{}", line.join(",")).expect("a String takes all text");
+    }
+    text
+}
+
+/// One row for each insight.
+pub fn timeline(report: &TimelineReport) -> String {
+    let mut text = "shared_event_id,account,region,event_source,event_name,insight_type,\
+                    error_code,direction,start,end,decided_at,sentence\n"
+        .to_string();
+    let time = |seconds| EventTime::from_seconds(seconds).map(|time| time.to_string());
+    for insight in &report.insights {
+        let series = &insight.series;
+        let direction = match insight.direction {
+            DirectionView::Up => "up",
+            DirectionView::Down => "down",
+        };
+        let fields: [&str; 12] = [
+            &insight.id,
+            &series.account,
+            &series.region,
+            &series.event_source,
+            &series.event_name,
+            &series.insight_type,
+            &series.error_code,
+            direction,
+            &time(insight.onset).unwrap_or_default(),
+            &insight.end.and_then(time).unwrap_or_default(),
+            &time(insight.decided_at).unwrap_or_default(),
+            insight.sentences.first().map_or("", String::as_str),
         ];
         let line: Vec<String> = fields.into_iter().map(field).collect();
         writeln!(text, "{}", line.join(",")).expect("a String takes all text");

@@ -5,6 +5,7 @@
 //! files and starts no threads: the shell does both.
 
 // How settings run over rates.
+pub mod close_look;
 mod kept_rates;
 pub mod part_run;
 mod series_set;
@@ -24,11 +25,14 @@ pub mod smallest;
 pub mod diff;
 
 // What is told of it.
+pub mod chart;
 pub mod csv;
 pub mod markdown;
 pub mod page;
 pub mod report;
 pub mod timeline;
+pub mod timeline_insight;
+pub mod timeline_markdown;
 
 pub use kept_rates::{KeptRates, KeptSeries, TooMuch};
 pub use series_set::SeriesSet;

@@ -29,10 +29,15 @@ impl ExplainedPair {
     /// Several lines; `sentence` is what the record says.
     pub fn text(&self, sentence: &str) -> String {
         let mut text = format!("{}\n\n{sentence}\n\n", self.start.series);
-        for (name, value) in self.decision().into_iter().chain(self.reasons()) {
+        for (name, value) in self.facts() {
             writeln!(text, "{name:14} {value}").expect("a String takes all text");
         }
         text
+    }
+
+    /// Names and values of all that is known of the Start.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        self.decision().into_iter().chain(self.reasons()).collect()
     }
 
     /// What was seen, and when.

@@ -3,8 +3,11 @@
 
 mod explanation;
 mod health;
+mod insight_pairs;
+pub mod plot;
 mod replay_summary;
 
 pub use explanation::{ExplainedPair, ExplainedSilence};
 pub use health::{Health, HealthReason, STARTING};
+pub use insight_pairs::InsightPairs;
 pub use replay_summary::{RecordSums, ReplaySummary, RunCost, ThresholdView};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::run::Place;
 
 /// Eleven days of a small fleet, whose middle is labelled.
-fn fleet() -> Place {
+pub fn fleet() -> Place {
     let place = Place::new();
     let arguments = "simulate --profile fleet --format rates --series 60 --days 11 --seed 9 \
                      --out in.csv --labels labels.csv";
@@ -19,7 +19,7 @@ fn fleet() -> Place {
 }
 
 /// Starts of a replay with these settings, by id.
-fn starts(place: &Place, config: &str) -> BTreeMap<String, Value> {
+pub fn starts(place: &Place, config: &str) -> BTreeMap<String, Value> {
     let run = place.run(&["replay", "-q", "--format", "rates", "-c", config, "in.csv"]);
     run.check(0, &[]);
     let records = run.out.lines().map(|line| {

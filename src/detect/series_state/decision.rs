@@ -122,7 +122,7 @@ impl SeriesState {
 
     /// The score that a Start at `t` needs: more in the first week, and if it would continue the
     /// incident before.
-    fn threshold(&self, t: u32, direction: Direction, ctx: &Context<'_>) -> f64 {
+    pub(super) fn threshold(&self, t: u32, direction: Direction, ctx: &Context<'_>) -> f64 {
         let tuning = ctx.tuning;
         let is_young = self.age(t, tuning) < FIRST_WEEK_HOURS;
         let mut threshold = ctx.needed.of(direction);

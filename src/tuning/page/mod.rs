@@ -6,7 +6,7 @@
 
 mod lanes;
 mod scatter;
-mod text;
+pub(super) mod text;
 mod timeline;
 mod tune;
 
