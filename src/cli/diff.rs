@@ -9,15 +9,14 @@ use super::recording::RecordingArguments;
 use super::report_file::{Form, ReportFiles, json, write_text};
 use super::{CliError, Exit};
 use crate::config::RatesLogKind;
-use crate::service::diff::DiffJob;
+use crate::service::diff::{DiffJob, Differing};
 use crate::service::tune::TuneSetting;
-use crate::tuning::diff::DiffReport;
-use crate::tuning::{csv, markdown};
+use crate::tuning::{csv, markdown, page};
 
 /// Compare two configurations on the same logs: insights gained, lost and moved
 ///
 /// Prints each difference with its reason and exits with 3 if there is one, so that a change of
-/// settings can be held to what it does. Reports are Markdown, CSV or JSON (.md, .csv, .json).
+/// settings can be held to what it does. Reports can be .html (with charts), .md, .csv and .json.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct DiffCommand {
@@ -31,12 +30,17 @@ pub struct DiffCommand {
     recording: RecordingArguments,
 }
 
-const FORMS: [Form<DiffReport>; 3] = [("md", markdown::diff), ("csv", csv::diff), ("json", json)];
+const FORMS: [Form<Differing>; 4] = [
+    ("html", |differing| page::timeline(&differing.timeline)),
+    ("md", |differing| markdown::diff(&differing.report)),
+    ("csv", |differing| csv::diff(&differing.report)),
+    ("json", |differing| json(&differing.report)),
+];
 
 const EXAMPLES: &str = "\
 Examples:
   insightd diff -a now.toml -b then.toml logs/
-  insightd diff -a now.toml -b then.toml --report change.md logs/ || echo differs";
+  insightd diff -a now.toml -b then.toml --report change.html logs/ || echo differs";
 
 impl DiffCommand {
     pub fn run(self) -> Result<Exit, CliError> {
@@ -49,20 +53,25 @@ impl DiffCommand {
             first,
             second,
             from: self.recording.from,
+            wants_charts: self.recording.report.iter().any(|path| is_page(path)),
         };
         input.check_readings(job.recordings())?;
         let ended = job.run(&mut |_| {})?;
-        let (Some((report, losses)), None) = (ended, input.interrupt.exit()) else {
+        let (Some((differing, losses)), None) = (ended, input.interrupt.exit()) else {
             return Ok(input.interrupt.exit().unwrap_or(Exit::Failure));
         };
-        write_text(None, &markdown::diff(&report))?;
-        files.write(&report)?;
-        Ok(match report.differences.is_empty() {
+        write_text(None, &markdown::diff(&differing.report))?;
+        files.write(&differing)?;
+        Ok(match differing.report.differences.is_empty() {
             _ if input.has_failed(&losses) => Exit::Failure,
             true => Exit::Done,
             false => Exit::Found,
         })
     }
+}
+
+fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "html")
 }
 
 /// The settings of one side, named as its file is where the other's name differs.

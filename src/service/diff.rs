@@ -1,5 +1,7 @@
 //! `diff`: two settings over the same recording, and why they differ.
 
+mod timeline;
+
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
@@ -14,6 +16,7 @@ use crate::tuning::diff::{
 };
 use crate::tuning::part_run::Part;
 use crate::tuning::sweep::SettingRun;
+use crate::tuning::timeline::TimelineReport;
 
 /// Two settings to compare.
 pub struct DiffJob {
@@ -22,6 +25,16 @@ pub struct DiffJob {
     pub second: TuneSetting,
     /// Insights decided before this time are left out.
     pub from: Option<EventTime>,
+    /// Whether anybody wants the differences drawn.
+    pub wants_charts: bool,
+}
+
+/// What two settings differ in.
+#[derive(Clone, Debug, Default)]
+pub struct Differing {
+    pub report: DiffReport,
+    /// The same over time; empty where nobody wants it.
+    pub timeline: TimelineReport,
 }
 
 /// One side with what it did.
@@ -46,7 +59,7 @@ impl DiffJob {
     pub fn run(
         &self,
         watch: &mut dyn FnMut(&ReplayProgress),
-    ) -> Result<Option<(DiffReport, Vec<FileLoss>)>, ServiceError> {
+    ) -> Result<Option<(Differing, Vec<FileLoss>)>, ServiceError> {
         let first = record(self.replay.clone(), &self.first.settings, watch)?;
         let second = match self.recordings() {
             1 => None,
@@ -56,11 +69,11 @@ impl DiffJob {
             return Ok(None);
         }
         let losses = first.account.losses.clone();
-        let report = self.compare(&first, second.as_ref().unwrap_or(&first));
-        Ok(report.map(|report| (report, losses)))
+        let differing = self.compare(&first, second.as_ref().unwrap_or(&first));
+        Ok(differing.map(|differing| (differing, losses)))
     }
 
-    fn compare(&self, first: &Recording, second: &Recording) -> Option<DiffReport> {
+    fn compare(&self, first: &Recording, second: &Recording) -> Option<Differing> {
         let mut report = DiffReport {
             engine_version: env!("CARGO_PKG_VERSION").to_string(),
             first: side_view(&self.first, first),
@@ -86,7 +99,11 @@ impl DiffJob {
             one.view(reason)
         };
         report.differences = found.iter().map(view).collect();
-        Some(report)
+        let timeline = match self.wants_charts {
+            true => self.timeline([&first, &second], &found, &report)?,
+            false => TimelineReport::default(),
+        };
+        Some(Differing { report, timeline })
     }
 
     fn sweep<'a>(&self, recording: &'a Recording) -> Sweep<'a> {

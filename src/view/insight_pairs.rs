@@ -49,6 +49,12 @@ impl InsightPairs {
         &self.pairs
     }
 
+    /// The pair with this shared identifier.
+    pub fn find(&self, shared_event_id: Uuid) -> Option<&ExplainedPair> {
+        let place = self.places.get(&shared_event_id)?;
+        self.pairs.get(*place)
+    }
+
     /// Starts over the limit.
     pub fn left_out(&self) -> u64 {
         self.left_out
