@@ -12,9 +12,10 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use insightd::tuning::explain_report::ExplainReport;
 use insightd::tuning::page;
 use insightd::tuning::report::TuneReport;
-use insightd::tuning::timeline::{SeriesView, TimelineReport};
+use insightd::tuning::timeline::{Fact, SeriesView, TimelineReport};
 use pages::samples;
 use sha2::{Digest, Sha256};
 
@@ -191,6 +192,86 @@ fn nothing_breaks_out_of_a_timeline() {
     // The chart library, the page's script, and data of two insights.
     check_escaped(&page, 4);
     keep("hostile.html", &page);
+}
+
+/// A surge at a minute, with windows, steps and charts.
+fn explained(is_silent: bool) -> ExplainReport {
+    let insight = samples::timeline(1, false).insights.remove(0);
+    let cells = [
+        "5 min",
+        "101",
+        "20.00 (13 to 29)",
+        "1.50",
+        "40.2",
+        "no",
+        "no",
+        "40.2",
+    ];
+    let fact = |name: &str, value: &str| Fact {
+        name: name.to_string(),
+        value: value.to_string(),
+    };
+    ExplainReport {
+        engine_version: "0.1.0".to_string(),
+        series: insight.series.clone(),
+        minute: insight.decided_at,
+        onset: (!is_silent).then_some(insight.onset),
+        end: insight.end.filter(|_| !is_silent),
+        sentences: insight.sentences.clone(),
+        windows: vec![cells.map(str::to_string).to_vec(); 4],
+        chosen: Some(1),
+        steps: vec![fact("score", "z 9.10"), fact("needed", "8.00")],
+        attributions: insight.attributions.clone(),
+        notes: vec!["a note".to_string()],
+        coarse: insight.coarse.clone(),
+        fine: insight.fine.clone(),
+        ..ExplainReport::default()
+    }
+}
+
+#[test]
+fn an_explanation_has_windows_and_charts() {
+    for (name, is_silent) in [("explain.html", false), ("explain-silence.html", true)] {
+        let page = page::explain(&explained(is_silent));
+        keep(name, &page);
+        elements(&page);
+        assert_eq!(
+            count(&page, "tr"),
+            1 + 4 + 2 + 1 + explained(false).attributions.len()
+        );
+        assert_eq!(
+            page.matches("class=\"present\"").count(),
+            1,
+            "one window counts"
+        );
+        let (_, data) = page
+            .split_once("<script type=\"application/json\">")
+            .expect("has data");
+        let (data, _) = data.split_once("</script>").expect("it ends");
+        let data: serde_json::Value = serde_json::from_str(data).expect("it is JSON");
+        assert_eq!(
+            data["onset"].is_null(),
+            is_silent,
+            "only an incident is shaded"
+        );
+        assert!(data["decided"].is_i64() && data["coarse"]["seen"].is_array());
+    }
+    let empty = page::explain(&ExplainReport::default());
+    elements(&empty);
+    assert_eq!(count(&empty, "table"), 0);
+}
+
+#[test]
+fn nothing_breaks_out_of_an_explanation() {
+    let mut report = explained(false);
+    report.series.event_name = HOSTILE.to_string();
+    report.sentences = vec![HOSTILE.to_string()];
+    report.windows[0][1] = HOSTILE.to_string();
+    report.notes = vec![HOSTILE.to_string()];
+    report.steps[0].value = HOSTILE.to_string();
+    report.attributions[0].value = HOSTILE.to_string();
+    // The chart library, the page's script, and data.
+    check_escaped(&page::explain(&report), 3);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod exit;
 mod explain;
+mod explain_report;
 mod grid;
 mod interrupt;
 mod man;

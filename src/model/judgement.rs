@@ -31,8 +31,8 @@ pub struct Reasons {
     pub windows: Vec<WindowReasons>,
     /// Place of the window that surprises most after explanations; `None` where none does.
     pub chosen: Option<usize>,
-    /// Hours of the last weeks whose surprise counted, and hours in all, both decayed by half a
-    /// week: how easily the series surprises.
+    /// Hours whose surprise was beyond the limit that recalibration counts, and hours in all; of
+    /// both half is forgotten in a week. How easily the series surprises.
     pub exceedances: f64,
     pub hours: f64,
     /// Score before precedents were asked.

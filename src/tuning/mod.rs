@@ -27,6 +27,7 @@ pub mod diff;
 // What is told of it.
 pub mod chart;
 pub mod csv;
+pub mod explain_report;
 pub mod markdown;
 pub mod page;
 pub mod report;

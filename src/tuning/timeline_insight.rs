@@ -5,8 +5,8 @@ use crate::formats::sentence;
 use crate::model::{Attribution, AttributionValue, Direction, InsightEvent, SeriesKey};
 use crate::view::ExplainedPair;
 
-/// What an insight's own entries already say, or its list of attributions.
-const SAID_ELSEWHERE: [&str; 5] = ["fired", "onset", "end", "by", "id"];
+/// What other entries of an insight say, or its list of attributions.
+const SAID_ELSEWHERE: [&str; 6] = ["fired", "onset", "end", "windows", "by", "id"];
 
 /// The insight without charts and without a mark.
 pub fn timeline_insight(pair: &ExplainedPair) -> TimelineInsight {

@@ -1,8 +1,12 @@
 //! Why an insight fired, or why nothing did, in plain text.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use crate::model::{Direction, EndReason, Innocent, InsightEvent, Minute, ScoreRow, ScoreState};
+use crate::model::{
+    Direction, EndReason, Innocent, InsightEvent, Judgement, Minute, ScoreRow, ScoreState,
+    SeriesKey,
+};
 
 /// An insight with its end, if it has one yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,16 +172,20 @@ impl ExplainedSilence {
 
     pub fn text(&self, series: &str) -> String {
         let minute = self.minute;
-        let mut text = format!("{series}\n\nNothing fired at {minute}.\n\n");
-        let mut say = |words: String| {
-            text.push_str(&words);
-            text.push('\n');
-        };
+        let lines = self.lines().join("\n");
+        format!("{series}\n\nNothing fired at {minute}.\n\n{lines}\n")
+    }
+
+    /// What is known of the minute, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        let minute = self.minute;
+        let mut lines = Vec::new();
+        let mut say = |words: String| lines.extend(words.lines().map(str::to_string));
         if !self.is_known {
             say(
                 "This series has no count in the input, so nothing was expected of it.".to_string(),
             );
-            return text;
+            return lines;
         }
         let at = self.rows.iter().find(|row| row.minute == minute);
         match at {
@@ -199,7 +207,28 @@ impl ExplainedSilence {
                 row.z, row.minute
             ));
         }
-        text
+        lines
+    }
+
+    /// Adds what a close look at the minute saw, where no row has it.
+    pub fn see_closely(&mut self, series: &SeriesKey, judgement: &Judgement) {
+        if self.rows.iter().any(|row| row.minute == judgement.minute) {
+            return;
+        }
+        let before = self.rows.iter().filter(|row| row.minute < judgement.minute);
+        let place = before.count();
+        let row = ScoreRow {
+            key: Arc::new(series.clone()),
+            minute: judgement.minute,
+            count: judgement.count,
+            expected: judgement.expected,
+            low: judgement.low,
+            high: judgement.high,
+            surprise: judgement.surprise,
+            z: judgement.z,
+            state: judgement.state,
+        };
+        self.rows.insert(place, row);
     }
 }
 

@@ -5,6 +5,7 @@ mod explanation;
 mod health;
 mod insight_pairs;
 pub mod plot;
+pub mod reasons;
 mod replay_summary;
 
 pub use explanation::{ExplainedPair, ExplainedSilence};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::run::Place;
-use super::tuning::{fleet, starts};
+use super::tuning::{fleet, fleet_of, starts};
 
 fn json(place: &Place, name: &str) -> Value {
     serde_json::from_str(&place.read(name)).expect("it is JSON")
@@ -182,4 +182,150 @@ fn a_report_of_nothing_is_a_report() {
     run.check(2, &[".html, .md, .csv, .json"]);
     let run = place.run(&["replay", "--report", "in.json", "in.json"]);
     run.check(2, &["it would be overwritten"]);
+}
+
+/// Five hundred insights, all drawn: the page keeps its bound.
+#[test]
+fn a_page_of_five_hundred_insights_stays_small() {
+    let place = fleet_of("220");
+    place.write("c.toml", b"detector.fixed_z = 1.5\n");
+    let run = place.run(&[
+        "replay", "-q", "--format", "rates", "-c", "c.toml", "--report", "r.html", "in.csv",
+    ]);
+    run.check(0, &[]);
+    let page = place.read("r.html");
+    let (insights, drawn) = (
+        page.matches("<details").count(),
+        page.matches("\"coarse\":{").count(),
+    );
+    assert!(insights >= 500, "{insights}");
+    assert_eq!(drawn, 500, "limits.report_charts_max");
+    assert!(page.len() < 25_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn a_page_of_a_diff_marks_and_draws_each_difference() {
+    let place = fleet();
+    let run = place.run(&[
+        "diff", "-a", "a.toml", "-b", "b.toml", "--format", "rates", "--report", "d.html",
+        "--report", "d.json", "in.csv",
+    ]);
+    run.check(3, &[]);
+    let page = place.read("d.html");
+    let report = json(&place, "d.json");
+    let differences = list(&report, "differences");
+    assert_eq!(page.matches("<details").count(), differences.len());
+    assert_eq!(page.matches("\"coarse\":{").count(), differences.len());
+    assert_eq!(page.matches("\"fine\":{").count(), differences.len());
+    for mark in ["gained", "lost", "moved"] {
+        let of_mark = differences.iter().filter(|one| one["mark"] == mark);
+        let marks = page.matches(&format!("data-mark=\"{mark}\"")).count();
+        assert_eq!(marks, of_mark.count(), "{mark}");
+    }
+    for one in differences {
+        let reason = one["reason"].as_str().expect("a reason");
+        let reason = reason.replace('<', "&#60;");
+        assert!(page.contains(&reason), "{reason}");
+    }
+    // The other way round what was gained is lost, and drawn by the side that has it.
+    let run = place.run(&[
+        "diff", "-a", "b.toml", "-b", "a.toml", "--format", "rates", "--report", "e.html", "in.csv",
+    ]);
+    run.check(3, &[]);
+    let turned = place.read("e.html");
+    let count = |page: &str, mark: &str| page.matches(&format!("data-mark=\"{mark}\"")).count();
+    assert_eq!(count(&turned, "lost"), count(&page, "gained"));
+    assert_eq!(turned.matches("\"coarse\":{").count(), differences.len());
+}
+
+/// Numbers of the windows in a report of `explain`, by window: seen, surprise, left.
+fn windows(report: &Value) -> Vec<(f64, f64, f64)> {
+    let number = |cell: &Value| -> f64 {
+        let text = cell.as_str().expect("a cell is text");
+        text.parse().expect("it is a number")
+    };
+    let rows = list(report, "windows").iter();
+    rows.map(|row| (number(&row[1]), number(&row[4]), number(&row[7])))
+        .collect()
+}
+
+#[test]
+fn explain_shows_windows_and_what_explanations_left() {
+    let place = fleet();
+    let starts = starts(&place, "b.toml");
+    let explain = |arguments: &[&str]| {
+        let mut all = vec![
+            "explain", "--format", "rates", "-c", "b.toml", "--report", "e.json",
+        ];
+        all.extend(["--report", "e.html", "--report", "e.md"]);
+        all.extend(arguments);
+        all.push("in.csv");
+        let run = place.run(&all);
+        run.check(0, &[]);
+        run.out
+    };
+    for (id, record) in starts.iter().take(5) {
+        let out = explain(&["--id", id]);
+        let report = json(&place, "e.json");
+        let why = &record["insightd"];
+        let windows = windows(&report);
+        assert_eq!(windows.len(), 4, "{out}");
+        let chosen = report["chosen"].as_u64().expect("one counts") as usize;
+        let (seen, raw, left) = windows[chosen];
+        assert_eq!(Some(seen), why["observed"].as_f64(), "{why}");
+        let near = |a: f64, b: &Value| (a - b.as_f64().expect("a number")).abs() < 0.06;
+        assert!(near(raw, &why["surpriseRaw"]), "{raw} {why}");
+        assert!(near(left, &why["surprise"]), "{left} {why}");
+        assert!(windows.iter().all(|(_, raw, left)| left <= raw));
+        for words in [
+            "░",
+            "█",
+            "early or late",
+            "precedents",
+            "needed",
+            "enough for an incident",
+        ] {
+            assert!(out.contains(words), "{words} in\n{out}");
+        }
+        assert!(!out.contains('\u{1b}'), "no colours in a file");
+        let page = place.read("e.html");
+        assert!(page.contains("\"fine\":{") && page.contains("\"onset\""));
+        assert!(place.read("e.md").contains(&out));
+    }
+    // A minute without a word, explained as well.
+    let report = json(&place, "e.json");
+    let part = |name: &str| report["series"][name].as_str().expect("text").to_string();
+    let parts = [
+        "account",
+        "region",
+        "event_source",
+        "event_name",
+        "insight_type",
+        "error_code",
+    ];
+    let key = parts.map(part);
+    let out = explain(&["--series", &key.join(","), "--at", "2026-01-12T03:33:00Z"]);
+    assert!(
+        out.contains("Nothing fired at 2026-01-12T03:33:00Z."),
+        "{out}"
+    );
+    assert!(
+        out.contains("usually") && out.contains("Windows that end with"),
+        "{out}"
+    );
+    let page = place.read("e.html");
+    assert!(page.contains("\"fine\":{") && !page.contains("\"onset\""));
+
+    let small = [("INSIGHTD_LIMITS__KEPT_RATES_BYTES_MAX", "65536")];
+    let id = starts.keys().next().expect("there is one");
+    let arguments = [
+        "explain", "--format", "rates", "-c", "b.toml", "--id", id, "in.csv",
+    ];
+    let run = place.run_with(&arguments, &small);
+    run.check(0, &[]);
+    assert!(
+        run.out.contains("no windows and no plot: the rates"),
+        "{}",
+        run.out
+    );
 }

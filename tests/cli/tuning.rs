@@ -8,10 +8,16 @@ use super::run::Place;
 
 /// Eleven days of a small fleet, whose middle is labelled.
 pub fn fleet() -> Place {
+    fleet_of("60")
+}
+
+/// The same of so many series.
+pub fn fleet_of(series: &str) -> Place {
     let place = Place::new();
-    let arguments = "simulate --profile fleet --format rates --series 60 --days 11 --seed 9 \
-                     --out in.csv --labels labels.csv";
-    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let arguments = "simulate --profile fleet --format rates --days 11 --seed 9 \
+                     --out in.csv --labels labels.csv --series";
+    let arguments = arguments.split_whitespace().chain([series]);
+    let arguments: Vec<&str> = arguments.collect();
     place.run(&arguments).check(0, &[]);
     place.write("a.toml", b"detector.budget_per_week = 1\n");
     place.write("b.toml", b"detector.budget_per_week = 100\n");

@@ -3,7 +3,7 @@
     pages.py PICTURES PAGE...
 
 Each PAGE is opened from its file in headless Chromium, with the first insight open and charts
-drawn. The judge fails on a request to any other address, an error on the console, a serious or
+drawn; an explanation draws its own. The judge fails on a request to any other address, an error on the console, a serious or
 critical violation, text that is wider than the screen, or an open insight without a chart; without
 JavaScript the list must still be there. PICTURES is a folder for what was seen.
 """
@@ -55,6 +55,8 @@ def judge(browser, axe, path, width, scheme, pictures):
         page.keyboard.press("Enter")
         if has_charts:
             page.wait_for_selector("details[open] canvas", timeout=SECONDS_MAX * 1000)
+    if page.locator("section.drawn").count():
+        page.wait_for_selector("section.drawn canvas", timeout=SECONDS_MAX * 1000)
     seconds = time.monotonic() - began
     if seconds > SECONDS_MAX:
         faults.append(f"{seconds:.1f} s until a chart was drawn")
@@ -97,6 +99,8 @@ def judge_without_scripts(browser, path):
         bars = page.locator(".lanes a").count()
         if bars != insights.count():
             faults.append(f"{path.stem}: {bars} bars for {insights.count()} insights")
+    elif page.locator("section.drawn").count() and not page.locator("table.steps").is_visible():
+        faults.append(f"{path.stem}: an explanation cannot be read without JavaScript")
     context.close()
     return faults
 

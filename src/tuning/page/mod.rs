@@ -4,12 +4,14 @@
 //! only, and a content security policy names the hash of each script and style, so that even what
 //! slipped through could neither run nor load anything.
 
+mod explain;
 mod lanes;
 mod scatter;
 pub(super) mod text;
 mod timeline;
 mod tune;
 
+pub use explain::explain;
 pub use timeline::timeline;
 pub use tune::tune;
 

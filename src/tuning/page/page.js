@@ -106,9 +106,11 @@
       const pixel = devicePixelRatio;
       const context = chart.ctx;
       context.save();
-      context.fillStyle = colour("shade");
-      const left = at(data.onset);
-      context.fillRect(left, box.top, Math.max(at(data.end) - left, 2 * pixel), box.height);
+      if (data.onset !== undefined) {
+        context.fillStyle = colour("shade");
+        const left = at(data.onset);
+        context.fillRect(left, box.top, Math.max(at(data.end) - left, 2 * pixel), box.height);
+      }
       context.strokeStyle = colour("up");
       context.lineWidth = pixel;
       context.setLineDash([4 * pixel, 3 * pixel]);
@@ -122,7 +124,9 @@
 
   function options(data, view, width, name) {
     const axis = { stroke: colour("ink"), grid: { stroke: colour("line"), width: 1 } };
-    const edge = { stroke: colour("edge"), width: 1, points: { show: false }, value: number };
+    // All curves hold from the beginning of a bin to its end.
+    const curve = { paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: number };
+    const edge = { ...curve, stroke: colour("edge"), width: 1 };
     const isFine = view.step <= 60;
     return {
       width: width,
@@ -144,22 +148,8 @@
         },
         { ...edge, label: "usual, most" },
         { ...edge, label: "usual, least" },
-        {
-          label: "expected",
-          stroke: colour("expected"),
-          width: 2,
-          dash: [6, 4],
-          points: { show: false },
-          value: number,
-        },
-        {
-          label: "seen",
-          stroke: colour("ink"),
-          width: isFine ? 1.5 : 1,
-          points: { show: false },
-          paths: uPlot.paths.stepped({ align: 1 }),
-          value: number,
-        },
+        { ...curve, label: "expected", stroke: colour("expected"), width: 2, dash: [6, 4] },
+        { ...curve, label: "seen", stroke: colour("ink"), width: isFine ? 1.5 : 1 },
       ],
       bands: [{ series: [1, 2], fill: colour("band") }],
       hooks: { drawClear: [shade(data)] },
@@ -171,7 +161,7 @@
     if (!source) return;
     const data = JSON.parse(source.textContent);
     const place = insight.querySelector(".charts");
-    const names = { fine: "Three hours around it", coarse: "The week before" };
+    const names = { fine: "Around it", coarse: "The week before it" };
     for (const chart of drawn.get(insight) || []) chart.destroy();
     place.textContent = "";
     const charts = [];
@@ -189,21 +179,24 @@
       canvas.setAttribute("role", "img");
       canvas.setAttribute(
         "aria-label",
-        names[kind] + ": rate a minute, expected rate and usual range; the incident is shaded."
+        names[kind] + ": rate a minute, expected rate and usual range."
       );
       charts.push(chart);
     }
     const hint = document.createElement("p");
     hint.className = "quiet";
     hint.textContent =
-      "Shaded: the incident; dashed upright: when it was decided. Drag to zoom, double click to go back.";
+      (data.onset === undefined
+        ? "Dashed upright: the minute asked for."
+        : "Shaded: the incident; dashed upright: when it was decided.") +
+      " Usual is what 90 % of single minutes hold. Drag to zoom, double click to go back.";
     place.append(hint);
     drawn.set(insight, charts);
   }
 
   const widths = new ResizeObserver(function (entries) {
     for (const entry of entries) {
-      const charts = drawn.get(entry.target.closest(".insight")) || [];
+      const charts = drawn.get(entry.target.closest(".insight, .drawn")) || [];
       const width = Math.floor(entry.contentRect.width);
       for (const chart of charts) {
         if (width > 0 && chart.width !== width) chart.setSize({ width: width, height: chart.height });
@@ -218,6 +211,11 @@
       const place = insight.querySelector(".charts");
       if (place) widths.observe(place);
     });
+  }
+
+  for (const section of document.querySelectorAll("section.drawn")) {
+    draw(section);
+    widths.observe(section.querySelector(".charts"));
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () {

@@ -54,12 +54,12 @@ struct Item<'a> {
 }
 
 /// A row of the attributions; bars are in percent of the largest average.
-struct Row<'a> {
-    attribution: &'a AttributionView,
-    insight: String,
-    baseline: String,
-    insight_width: String,
-    baseline_width: String,
+pub(super) struct Row<'a> {
+    pub attribution: &'a AttributionView,
+    pub insight: String,
+    pub baseline: String,
+    pub insight_width: String,
+    pub baseline_width: String,
 }
 
 /// The whole page.
@@ -126,7 +126,7 @@ fn item(insight: &TimelineInsight, last: i64) -> Item<'_> {
     }
 }
 
-fn rows(attributions: &[AttributionView]) -> Vec<Row<'_>> {
+pub(super) fn rows(attributions: &[AttributionView]) -> Vec<Row<'_>> {
     let largest = attributions
         .iter()
         .map(|one| one.insight_average.max(one.baseline_average))
@@ -145,20 +145,23 @@ fn rows(attributions: &[AttributionView]) -> Vec<Row<'_>> {
 
 /// What the script draws: times and numbers, no text from outside.
 fn charts(insight: &TimelineInsight, last: i64) -> String {
-    let drawn: Vec<String> = [("fine", &insight.fine), ("coarse", &insight.coarse)]
-        .into_iter()
-        .filter_map(|(name, view)| Some(format!(",\"{name}\":{}", chart(view.as_ref()?))))
-        .collect();
-    if drawn.is_empty() {
+    let curves = chart_data(&insight.fine, &insight.coarse);
+    if curves.is_empty() {
         return String::new();
     }
     let end = insight.end.unwrap_or(last);
     format!(
-        "{{\"onset\":{},\"end\":{end},\"decided\":{}{}}}",
-        insight.onset,
-        insight.decided_at,
-        drawn.concat()
+        "{{\"onset\":{},\"end\":{end},\"decided\":{}{curves}}}",
+        insight.onset, insight.decided_at
     )
+}
+
+/// Members of an object with the curves of both charts, each after a comma.
+pub(super) fn chart_data(fine: &Option<ChartView>, coarse: &Option<ChartView>) -> String {
+    [("fine", fine), ("coarse", coarse)]
+        .into_iter()
+        .filter_map(|(name, view)| Some(format!(",\"{name}\":{}", chart(view.as_ref()?))))
+        .collect()
 }
 
 fn chart(view: &ChartView) -> String {
