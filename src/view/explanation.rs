@@ -241,9 +241,13 @@ fn describe(row: &ScoreRow, threshold: Option<f64>) -> String {
         ScoreState::Down => "An incident downwards was open.",
     };
     let needed = threshold.map_or(String::new(), |z| format!(", a Start needs {z:.2}"));
+    let surprise = match row.surprise {
+        surprise if surprise > 0.0 => format!("1e-{surprise:.1} after explanations"),
+        _ => "none".to_string(),
+    };
     format!(
         "seen           {}\nexpected       {:.2}, usually {} to {}\n\
-         surprise       1e-{:.1} after explanations\nscore          z {:.2}{needed}\n{state}",
-        row.count, row.expected, row.low, row.high, row.surprise, row.z
+         surprise       {surprise}\nscore          z {:.2}{needed}\n{state}",
+        row.count, row.expected, row.low, row.high, row.z
     )
 }

@@ -45,7 +45,7 @@ impl Plot<'_> {
         let tops = columns.iter().map(|column| column.seen.max(column.high));
         let top = tops.fold(0.0, f64::max);
         if top <= 0.0 {
-            return "nothing was seen or expected around it\n".to_string();
+            return "nothing was seen around it, and less than one a minute is usual\n".to_string();
         }
         let mut text = String::new();
         for row in (0..ROWS).rev() {

@@ -24,7 +24,7 @@ fn window_row(window: &WindowReasons) -> [String; 8] {
     let tried = |explained: Option<Explained>| match explained {
         _ if !window.is_explained => "not needed".to_string(),
         None => "no".to_string(),
-        Some(Explained { expected, left }) => format!("{left:.1} ({expected:.1} expected)"),
+        Some(Explained { expected, left }) => format!("{left:.1} ({expected:.2} expected)"),
     };
     // What is not surprising after the first explanation is not asked about the second.
     let same_phase = match window.shifted {
@@ -217,11 +217,11 @@ mod tests {
         let reasons = judgement.reasons.as_ref().expect("it has reasons");
         let table = window_table(reasons);
         let lines: Vec<&str> = table.lines().collect();
-        let first = ">  1 min   101  20.25 (13 to 29)        1.50      40.2  39.5 (30.0 expected)  \
-                     30.0 (30.0 expected)  30.0";
+        let first = ">  1 min   101  20.25 (13 to 29)        1.50      40.2  \
+                     39.5 (30.00 expected)  30.0 (30.00 expected)  30.0";
         assert_eq!(lines[1], first);
-        assert!(lines[2].contains("20.0                    no  12.0 (30.0 expected)  12.0"));
-        assert!(lines[3].ends_with("not needed            not needed   2.0"));
+        assert!(lines[2].contains("20.0                     no  12.0 (30.00 expected)  12.0"));
+        assert!(lines[3].ends_with("not needed             not needed   2.0"));
     }
 
     #[test]

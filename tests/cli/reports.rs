@@ -200,7 +200,7 @@ fn a_page_of_five_hundred_insights_stays_small() {
     );
     assert!(insights >= 500, "{insights}");
     assert_eq!(drawn, 500, "limits.report_charts_max");
-    assert!(page.len() < 25_000_000, "{} bytes", page.len());
+    assert!(page.len() < 12_000_000, "{} bytes", page.len());
 }
 
 #[test]
@@ -316,11 +316,19 @@ fn explain_shows_windows_and_what_explanations_left() {
     let page = place.read("e.html");
     assert!(page.contains("\"fine\":{") && !page.contains("\"onset\""));
 
-    let small = [("INSIGHTD_LIMITS__KEPT_RATES_BYTES_MAX", "65536")];
     let id = starts.keys().next().expect("there is one");
     let arguments = [
         "explain", "--format", "rates", "-c", "b.toml", "--id", id, "in.csv",
     ];
+    let coloured = place.run_with(&arguments, &[("CLICOLOR_FORCE", "1")]).out;
+    assert!(coloured.contains('\u{1b}'), "{coloured}");
+    let plain = [("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")];
+    assert_eq!(
+        place.run_with(&arguments, &plain).out,
+        place.run(&arguments).out
+    );
+
+    let small = [("INSIGHTD_LIMITS__KEPT_RATES_BYTES_MAX", "65536")];
     let run = place.run_with(&arguments, &small);
     run.check(0, &[]);
     assert!(

@@ -31,13 +31,15 @@ impl SeriesState {
             precedents: precedents as u32,
             start_z,
             needed: f64::INFINITY,
-            is_first_week: self.age(scene.t, tuning) < FIRST_WEEK_HOURS,
+            is_first_week: tuning.first_week_extra > 0.0
+                && self.age(scene.t, tuning) < FIRST_WEEK_HOURS,
             continues: false,
         };
         if let Some(direction) = surprise.direction {
             reasons.chosen = Some(surprise.window - tuning.first_window);
             reasons.needed = self.threshold(scene.t, direction, ctx);
-            reasons.continues = self.incidents.would_continue(scene.t, direction, tuning);
+            reasons.continues = tuning.continue_extra > 0.0
+                && self.incidents.would_continue(scene.t, direction, tuning);
         }
         reasons
     }
