@@ -219,7 +219,7 @@ fn states_stay_small() {
         needed: Needed::both(6.0),
         withholds_drops: false,
     };
-    for (rate, bytes_max) in [(0.0, 450), (0.005, 1000), (20.0, 2800)] {
+    for (rate, bytes_max) in [(0.0, 450), (0.005, 1070), (20.0, 2800)] {
         let history = Counts(usual(rate, 20));
         let mut state = SeriesState::silent();
         let mut largest = 0;

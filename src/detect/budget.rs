@@ -14,8 +14,10 @@ use crate::model::{Direction, InsightType, SeriesRef};
 
 /// Scopes beside the rest.
 pub const SCOPES_MAX: usize = 16;
-/// Classes of a scope: call rates and error rates.
-pub const STRATA: usize = 2;
+/// Classes of a scope: call rates, error rates and missed calls.
+pub const STRATA: usize = 3;
+/// Those of them whose scores are fitted: rates.
+pub const RATE_STRATA: usize = 2;
 /// Groups that accounts are spread over by a hash: accounts are input, groups are few.
 pub const ACCOUNT_GROUPS: u16 = 1024;
 
@@ -34,7 +36,8 @@ pub struct ScopedBudget {
     pub per_week: f64,
 }
 
-/// Names a fit: twice the scope, the rest being scope 0, and one more for error rates.
+/// Names a threshold: three times the scope, the rest being scope 0, and one more for error rates,
+/// two for missed calls.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -45,6 +48,8 @@ pub struct Class(pub u8);
 pub struct Place {
     pub up: Class,
     pub down: Class,
+    /// That of calls that do not come when they always do.
+    pub missed: Class,
     /// The group of its account, below [`ACCOUNT_GROUPS`].
     pub account: u16,
 }
@@ -94,24 +99,26 @@ impl Class {
         usize::from(self.0) / STRATA
     }
 
-    fn new(scope: usize, insight_type: InsightType) -> Self {
-        let stratum = usize::from(insight_type == InsightType::ApiErrorRate);
+    fn new(scope: usize, stratum: usize) -> Self {
         Class((scope * STRATA + stratum) as u8)
     }
 }
 
 impl Place {
     pub fn new(key: SeriesRef<'_>, budgets: &[ScopedBudget]) -> Self {
-        let class = |direction: Direction| {
+        let scope = |direction: Direction| {
             let mut scopes = budgets.iter();
             let first = scopes.position(|scope| {
                 scope.direction.is_none_or(|one| one == direction) && scope.covers(key)
             });
-            Class::new(first.map_or(0, |index| index + 1), key.insight_type)
+            first.map_or(0, |index| index + 1)
         };
+        let rates = usize::from(key.insight_type == InsightType::ApiErrorRate);
+        let down = scope(Direction::Down);
         Place {
-            up: class(Direction::Up),
-            down: class(Direction::Down),
+            up: Class::new(scope(Direction::Up), rates),
+            down: Class::new(down, rates),
+            missed: Class::new(down, RATE_STRATA),
             account: account_group(key.account),
         }
     }
@@ -173,9 +180,9 @@ mod tests {
             scope("account", "12*", None),
         ];
         let place = Place::new(key("123", ""), &budgets);
-        assert_eq!((place.up, place.down), (Class(4), Class(2)));
+        assert_eq!((place.up, place.down), (Class(6), Class(3)));
         let place = Place::new(key("9", "Denied"), &budgets);
-        assert_eq!((place.up, place.down), (Class(5), Class(5)));
+        assert_eq!((place.up, place.down), (Class(7), Class(7)));
         let place = Place::new(key("9", "Denied"), &budgets[..1]);
         assert_eq!((place.up, place.down), (Class(1), Class(1)));
         assert_eq!(place.class(Direction::Down).scope(), 0);

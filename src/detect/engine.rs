@@ -354,6 +354,7 @@ impl Engine {
             ctx.needed = Needed {
                 up: state.fleet.z(place.up),
                 down: state.fleet.z(place.down),
+                missed: state.fleet.z(place.missed),
             };
             let series = state.series.get_mut(id);
             let mut watched = self.watch.of(id, &state.registry, clock, t);
@@ -366,6 +367,9 @@ impl Engine {
                 && state.ledger.close(id, &episode)
             {
                 state.fleet.add(episode, place);
+            }
+            if let Some(bin) = judged.missed {
+                state.fleet.add_missed(t / self.tuning.hour, bin, place);
             }
             if let Some(change) = judged.change {
                 self.scratch.changes.push((id, change));

@@ -123,6 +123,26 @@ impl Expectation {
         self.recent_expected = (RECENT_KEEP * f64::from(self.recent_expected) + of_day) as f32;
     }
 
+    /// Calls learned in the running hour, and what the seasons alone expected of it: the experts
+    /// that do not follow the last hours, by how well each has predicted.
+    pub fn hour_so_far(&self) -> (f64, f64) {
+        let [flat, of_day, of_week, ..] = self.loss;
+        let least = flat.min(of_day).min(of_week);
+        let mut weights = 0.0;
+        let mut calls = 0.0;
+        for (loss, expert) in [flat, of_day, of_week].into_iter().zip(self.experts) {
+            let weight = exp(-f64::from(loss - least).min(LOSS_SPREAD_MAX));
+            weights += weight;
+            calls += weight * f64::from(expert);
+        }
+        (self.hour_sum, calls / weights)
+    }
+
+    /// Calls that the flat level expects of a day.
+    pub fn calls_of_flat_day(&self) -> f64 {
+        24.0 * f64::from(self.experts[0])
+    }
+
     /// Forgets all that was learned, for a series whose new normal nothing old explains.
     pub fn begin_anew(&mut self) {
         // Recent expectations are not learned but said; they stay.

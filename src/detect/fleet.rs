@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{Class, STRATA};
+use super::budget::{Class, RATE_STRATA, STRATA};
 use super::settings::DetectSettings;
 use fit::Fit;
 use groups::Groups;
+use missed::{Debts, MISSED_SHARE};
 
 pub use fit::{Basis, Line, Tail, Threshold};
 pub use report::{CELLS_MAX, CONFIRMED_AGO_MAX, Cell, ClassReport, ConfirmedCell, HourReport};
@@ -20,6 +21,7 @@ pub use report::{CELLS_MAX, CONFIRMED_AGO_MAX, Cell, ClassReport, ConfirmedCell,
 mod check;
 pub mod fit;
 mod groups;
+mod missed;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -61,6 +63,8 @@ pub struct Fleet {
     scopes: Vec<String>,
     classes: Vec<Memory>,
     groups: Groups,
+    /// What the missed calls that were told still cost, by scope.
+    debts: Vec<Debts>,
     /// The hour that the next report is for.
     next_hour: u32,
     /// Thresholds by the hour they are in force from, oldest first.
@@ -166,6 +170,7 @@ impl Fleet {
         let budgets = settings.budgets();
         Fleet {
             classes: vec![Memory::new(); budgets.len() * STRATA],
+            debts: vec![Debts::new(); budgets.len()],
             budgets,
             scopes: settings.scope_names(),
             groups: Groups::default(),
@@ -187,6 +192,11 @@ impl Fleet {
             classes[index % STRATA].add(memory);
         }
         self.classes = classes;
+        let mut debts = vec![Debts::new(); self.budgets.len()];
+        self.debts
+            .iter()
+            .for_each(|of_scope| debts[0].add(of_scope));
+        self.debts = debts;
         self.scopes = scopes;
         self.groups.forget_classes();
     }
@@ -213,7 +223,19 @@ impl Fleet {
         self.classes.iter_mut().for_each(|one| one.decay(keep));
         self.groups.decay(keep);
         if hour >= FIRST_HOUR {
+            let before: Vec<Vec<f64>> = self.missed_causes().map(<[f64]>::to_vec).collect();
             self.learn(hour, report);
+            let mut debts = std::mem::take(&mut self.debts);
+            let after = self.missed_causes().zip(&before);
+            for ((debts, budget), (after, before)) in debts.iter_mut().zip(&self.budgets).zip(after)
+            {
+                let new = after
+                    .iter()
+                    .zip(before)
+                    .map(|(after, before)| after - before);
+                debts.pass_hour(&new.collect::<Vec<f64>>(), *budget);
+            }
+            self.debts = debts;
         }
         let thresholds = self.fit(report);
         self.thresholds
@@ -221,6 +243,12 @@ impl Fleet {
         while self.thresholds.len() > FORCE_DELAY_HOURS as usize + 1 {
             self.thresholds.pop_front();
         }
+    }
+
+    /// Causes of missed calls, by scope.
+    fn missed_causes(&self) -> impl Iterator<Item = &[f64]> {
+        let of_scopes = self.classes.chunks(STRATA);
+        of_scopes.map(|of_scope| of_scope[RATE_STRATA].causes.as_slice())
     }
 
     fn learn(&mut self, hour: u32, report: &HourReport) {
@@ -299,21 +327,29 @@ impl Fleet {
             of.iter().for_each(|tail| sum.add(tail));
             sum
         };
-        let fleet = sum(&tails);
+        let rates = tails
+            .chunks(STRATA)
+            .flat_map(|of_scope| &of_scope[..RATE_STRATA]);
+        let fleet = sum(&rates.cloned().collect::<Vec<Tail>>());
         let mut classes = Vec::with_capacity(tails.len());
-        for (scope, budget) in self.budgets.iter().enumerate() {
+        for (scope, (budget, debts)) in self.budgets.iter().zip(&self.debts).enumerate() {
             let first = scope * STRATA;
-            let live = report.classes.iter().skip(first).take(STRATA);
+            let live = report.classes.iter().skip(first).take(RATE_STRATA);
             let live: u64 = live.map(|one| one.live_series).sum();
-            let rate = fit::rate(*budget, live);
-            let own = &tails[first..first + STRATA];
+            let of_rates = (1.0 - MISSED_SHARE) * budget;
+            let rate = fit::rate(of_rates, live);
+            let own = &tails[first..first + RATE_STRATA];
             let of_scope = || sum(own).fit(rate).map(|fit| (fit, Basis::Scope));
             let of_fleet = || fleet.fit(rate).map(|fit| (fit, Basis::Fleet));
             let wide: Option<(Fit, Basis)> = of_scope().or_else(of_fleet);
             classes.extend(own.iter().map(|tail| {
                 let fit = tail.fit(rate).map(|fit| (fit, Basis::Class)).or(wide);
-                Threshold::new(fit, *budget, live)
+                Threshold {
+                    budget_per_week: *budget,
+                    ..Threshold::new(fit, of_rates, live)
+                }
             }));
+            classes.push(debts.threshold(*budget));
         }
         Thresholds {
             classes,
@@ -326,6 +362,7 @@ impl Fleet {
         while self.next_hour < hour {
             let is_settled = |value: &f64| *value * KEEP_PER_HOUR == *value;
             let is_empty = self.groups.is_settled(KEEP_PER_HOUR)
+                && self.debts.iter().all(Debts::are_paid)
                 && self.classes.iter().all(|one| one.numbers().all(is_settled));
             let oldest = self.thresholds.front().map(|(_, oldest)| oldest);
             let is_steady = self.thresholds.len() > FORCE_DELAY_HOURS as usize
@@ -353,11 +390,18 @@ impl Fleet {
             Some((_, thresholds)) => thresholds.clone(),
             None => Fleet {
                 classes: vec![Memory::new(); self.classes.len()],
+                debts: vec![Debts::new(); self.debts.len()],
                 ..self.clone()
             }
             .fit(&HourReport::default()),
         }
     }
+}
+
+/// The bin of a score that is at least [`EPISODE_Z`].
+pub fn bin_of(z: f64) -> u8 {
+    let bin = (z - EPISODE_Z) / 0.1 + 1e-9;
+    (bin as usize).min(BINS - 1) as u8
 }
 
 /// What an hour leaves of what was remembered before.

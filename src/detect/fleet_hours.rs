@@ -149,6 +149,21 @@ impl FleetHours {
         });
     }
 
+    /// Enters missed calls into the report of the running hour.
+    pub fn add_missed(&mut self, hour: u32, bin: u8, place: Place) {
+        if self.fixed_z.is_some() {
+            return;
+        }
+        let hour = hour + self.shift;
+        let report = self.reports.get_mut((hour - self.first) as usize);
+        report.expect("the hour runs").add(Cell {
+            ago: 0,
+            class: place.missed,
+            account: place.account,
+            bin,
+        });
+    }
+
     /// Takes an episode back that was entered before: it was a true incident.
     pub fn take_back(&mut self, episode: EpisodeEnd, place: Place) {
         let hour = self.first + self.reports.len() as u32;

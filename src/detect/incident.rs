@@ -14,6 +14,17 @@ use super::settings::Tuning;
 /// accepted unless a series flaps.
 const PAST_MAX: usize = 8;
 
+/// What an incident is made of, and so when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Unusual minutes: when some are as usual again.
+    Minutes,
+    /// Unusual hours: when one closes that is as usual.
+    Hours,
+    /// Calls that did not come: when one comes.
+    Missed,
+}
+
 /// An incident that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
@@ -22,6 +33,7 @@ pub struct Open {
     /// First unusual bucket.
     pub onset: u32,
     pub direction: Direction,
+    pub kind: Kind,
     /// Calm buckets in a row, and the first of them.
     calm: u8,
     calm_from: u32,
@@ -74,7 +86,13 @@ impl Incidents {
     }
 
     /// Opens an incident; whether it continues the one before.
-    pub fn start(&mut self, t: u32, onset: u32, direction: Direction, tuning: &Tuning) -> bool {
+    pub fn start(
+        &mut self,
+        t: u32,
+        onset: u32,
+        (direction, kind): (Direction, Kind),
+        tuning: &Tuning,
+    ) -> bool {
         let continues = self.would_continue(t, direction, tuning);
         let record = self.0.get_or_insert_default();
         assert!(record.open.is_none(), "one incident at a time, at {t}");
@@ -82,6 +100,7 @@ impl Incidents {
             started: t,
             onset,
             direction,
+            kind,
             calm: 0,
             calm_from: 0,
         });
@@ -95,8 +114,7 @@ impl Incidents {
         is_calm: bool,
         tuning: &Tuning,
     ) -> Option<(u32, u32, EndReason)> {
-        let record = self.0.as_mut()?;
-        let open = record.open.as_mut()?;
+        let open = self.0.as_mut()?.open.as_mut()?;
         if is_calm {
             if open.calm == 0 {
                 open.calm_from = t;
@@ -105,9 +123,23 @@ impl Incidents {
         } else {
             open.calm = 0;
         }
-        let ended = if u32::from(open.calm) >= tuning.calm_count {
-            record.last_calm_end = Some((open.calm_from, open.direction));
-            (open.onset, open.calm_from, EndReason::Calm)
+        let is_over = u32::from(open.calm) >= tuning.calm_count;
+        let calm_from = is_over.then_some(open.calm_from);
+        self.end(t, calm_from, tuning)
+    }
+
+    /// Ends the open incident if it is calm from some bucket on, or has lasted for a day.
+    pub fn end(
+        &mut self,
+        t: u32,
+        calm_from: Option<u32>,
+        tuning: &Tuning,
+    ) -> Option<(u32, u32, EndReason)> {
+        let record = self.0.as_mut()?;
+        let open = record.open?;
+        let ended = if let Some(calm_from) = calm_from {
+            record.last_calm_end = Some((calm_from, open.direction));
+            (open.onset, calm_from, EndReason::Calm)
         } else if t - open.started >= tuning.new_normal {
             record.begins_anew = true;
             (open.onset, t + 1, EndReason::NewNormal)

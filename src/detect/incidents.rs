@@ -19,7 +19,7 @@ use super::registry::Registry;
 use super::strings::Strings;
 use super::verdict::Change;
 use super::window::Window;
-use crate::model::{Direction, Edge, EndReason, Explanation, InsightEvent, Minute};
+use crate::model::{Direction, Edge, EndReason, Explanation, Innocent, InsightEvent, Minute};
 
 mod check;
 
@@ -147,11 +147,19 @@ impl OpenIncident {
     ) -> Self {
         let key = sources.registry.key(id);
         let decided_at = sources.clock.minute(t);
-        let class = sources.places.of(id).class(direction);
+        let place = sources.places.of(id);
+        let is_missed = explanation.closest == Innocent::Late;
+        let class = if is_missed {
+            place.missed
+        } else {
+            place.class(direction)
+        };
         let threshold = sources.fleet.threshold(class);
         explanation.budget_per_week = threshold.map(|one| one.budget_per_week);
         explanation.budget_scope = sources.fleet.scope_name(class).map(Into::into);
-        explanation.expected_per_week = threshold.map(|one| one.expected_per_week(explanation.z));
+        // Of missed calls no more are told than the budget's share pays for.
+        let fitted = threshold.filter(|_| !is_missed);
+        explanation.expected_per_week = fitted.map(|one| one.expected_per_week(explanation.z));
         let mut sums = Sums::new();
         sources.recent.add_to(&mut sums, id, onset, t + 1);
         let (baseline_count, baseline_sums) = baseline(id, onset, t, sources);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Direction;
 
-use super::fleet::{BINS, EPISODE_Z, FIRST_HOUR};
+use super::fleet::{EPISODE_Z, FIRST_HOUR, bin_of};
 use super::invariants::{DERIVED_MAX, are_amounts, require};
 use super::settings::{PRECEDENT_AGE_HOURS, RECALIBRATION_AGE_HOURS, Tuning};
 use super::surprise::Surprise;
@@ -41,12 +41,17 @@ struct Precedent {
     peak: Peak,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Recalibration {
-    /// n, se and hrs.
+/// How often and how hard hours surprise: n, se and hrs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Frequency {
     exceedances: f32,
     excess: f32,
     hours: f32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recalibration {
+    frequency: Frequency,
     /// Of the running hour; `None` while nothing exceeded.
     peak: Option<Peak>,
     precedents: Vec<Precedent>,
@@ -69,6 +74,37 @@ pub struct Episode {
     hours: u16,
 }
 
+impl Frequency {
+    /// Decades per series-hour that a surprise is worth.
+    pub fn z(&self, surprise: f64, tuning: &Tuning) -> f64 {
+        if surprise <= tuning.exceedance {
+            return 0.0;
+        }
+        let per_hour = (f64::from(self.exceedances) + 2.0) / (f64::from(self.hours) + 100.0);
+        let excess = surprise - tuning.exceedance;
+        15.0 * log10(1.0 + excess / (5.6 + f64::from(self.excess))) - log10(per_hour.min(1.0))
+    }
+
+    /// Learns the largest surprise of an hour.
+    pub fn learn(&mut self, highest: f64, tuning: &Tuning) {
+        let mut exceedances = f64::from(self.exceedances) * KEEP_PER_HOUR;
+        let mut excess = f64::from(self.excess) * KEEP_PER_HOUR;
+        if highest > tuning.exceedance {
+            exceedances += 1.0;
+            excess += (highest - tuning.exceedance).min(tuning.excess_max);
+        }
+        self.exceedances = exceedances as f32;
+        self.excess = excess as f32;
+        self.hours = (f64::from(self.hours) * KEEP_PER_HOUR + 1.0) as f32;
+    }
+
+    pub fn check(&self) -> Result<(), String> {
+        let learned = [self.exceedances, self.excess, self.hours];
+        let are_sums = are_amounts(learned, 1e4);
+        require(are_sums, "exceedances", "they are decayed sums of hours")
+    }
+}
+
 impl Recalibration {
     /// Books the hour that closed at boundary `t`, where the series is `age` hours
     /// old. Returns the episode that the closed hour ended.
@@ -81,7 +117,8 @@ impl Recalibration {
     ) -> Option<Episode> {
         let peak = self.peak.take();
         if age >= RECALIBRATION_AGE_HOURS && !self.began_in_incident {
-            self.learn(peak.map_or(0.0, |peak| f64::from(peak.surprise)), tuning);
+            let highest = peak.map_or(0.0, |peak| f64::from(peak.surprise));
+            self.frequency.learn(highest, tuning);
         }
         if let Some(peak) = peak
             && age >= PRECEDENT_AGE_HOURS
@@ -95,12 +132,7 @@ impl Recalibration {
 
     /// Decades per series-hour that a surprise is worth, before precedents.
     pub fn z(&self, surprise: f64, tuning: &Tuning) -> f64 {
-        if surprise <= tuning.exceedance {
-            return 0.0;
-        }
-        let per_hour = (f64::from(self.exceedances) + 2.0) / (f64::from(self.hours) + 100.0);
-        let excess = surprise - tuning.exceedance;
-        15.0 * log10(1.0 + excess / (5.6 + f64::from(self.excess))) - log10(per_hour.min(1.0))
+        self.frequency.z(surprise, tuning)
     }
 
     /// The same after precedents, at bucket `t`.
@@ -147,12 +179,15 @@ impl Recalibration {
                 rate: surprise.rate as f32,
             });
         }
-        if hour >= FIRST_HOUR {
-            let z = start_z as f32;
-            if z > self.hour_z {
-                self.hour_z = z;
-                self.is_hour_down = surprise.direction == Some(Direction::Down);
-            }
+        self.observe_score(hour, surprise.direction, start_z);
+    }
+
+    /// Lets a score towards a Start into the running hour.
+    pub fn observe_score(&mut self, hour: u32, direction: Option<Direction>, start_z: f64) {
+        let z = start_z as f32;
+        if hour >= FIRST_HOUR && z > self.hour_z {
+            self.hour_z = z;
+            self.is_hour_down = direction == Some(Direction::Down);
         }
     }
 
@@ -168,7 +203,12 @@ impl Recalibration {
 
     /// n, se and hrs.
     pub fn learned(&self) -> [f64; 3] {
-        [self.exceedances, self.excess, self.hours].map(f64::from)
+        let Frequency {
+            exceedances,
+            excess,
+            hours,
+        } = self.frequency;
+        [exceedances, excess, hours].map(f64::from)
     }
 
     pub fn heap_bytes(&self) -> usize {
@@ -177,12 +217,7 @@ impl Recalibration {
 
     /// Checks what was read, at bucket `now`.
     pub fn check(&self, now: u32) -> Result<(), String> {
-        let learned = [self.exceedances, self.excess, self.hours];
-        require(
-            are_amounts(learned, 1e4),
-            "exceedances",
-            "they are decayed sums of hours",
-        )?;
+        self.frequency.check()?;
         let peaks = self.precedents.iter().map(|precedent| &precedent.peak);
         for peak in peaks.chain(&self.peak) {
             let amounts = [peak.surprise, peak.ratio, peak.rate];
@@ -214,18 +249,6 @@ impl Recalibration {
             let is_recent = (tuning.precedent_age_min..=tuning.precedent_age_max).contains(&age);
             (is_recent && Some(precedent.peak.direction) == direction).then_some(&precedent.peak)
         })
-    }
-
-    fn learn(&mut self, highest: f64, tuning: &Tuning) {
-        let mut exceedances = f64::from(self.exceedances) * KEEP_PER_HOUR;
-        let mut excess = f64::from(self.excess) * KEEP_PER_HOUR;
-        if highest > tuning.exceedance {
-            exceedances += 1.0;
-            excess += (highest - tuning.exceedance).min(tuning.excess_max);
-        }
-        self.exceedances = exceedances as f32;
-        self.excess = excess as f32;
-        self.hours = (f64::from(self.hours) * KEEP_PER_HOUR + 1.0) as f32;
     }
 
     fn remember(&mut self, precedent: Precedent, tuning: &Tuning) {
@@ -264,11 +287,10 @@ impl Recalibration {
 impl Episode {
     /// As the fleet counts it, with the hour that fell below.
     pub fn ended(self, hour: u32) -> EpisodeEnd {
-        let bin = (f64::from(self.z) - EPISODE_Z) / 0.1 + 1e-9;
         EpisodeEnd {
             hour,
             hours: self.hours,
-            bin: (bin as usize).min(BINS - 1) as u8,
+            bin: bin_of(f64::from(self.z)),
             direction: if self.is_down {
                 Direction::Down
             } else {

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
+use super::fleet::bin_of;
 use super::incident::Incidents;
 use super::recalibration::Recalibration;
 use super::recent::Recent;
+use super::routine::Routine;
 use super::settings::{FIRST_DAY_HOURS, HISTORY_MINUTES, RECENT, Tuning, WEEK_HOURS};
+use super::slow::Slow;
 use super::surprise::Scene;
 pub use super::verdict::{Change, Context, EpisodeEnd, History, Judged, Phase, Verdict};
 use crate::model::{Reasons, prefetch_whole};
@@ -18,7 +21,11 @@ use crate::model::{Reasons, prefetch_whole};
 mod check;
 mod decision;
 mod reasons;
+mod routine_step;
+mod slow_step;
 mod visits;
+
+use decision::Decision;
 
 /// Everything the detector remembers of one series besides its history.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +42,8 @@ pub struct SeriesState {
     phis: [f32; 4],
     recent: Option<Box<Recent>>,
     recalibration: Recalibration,
+    slow: Slow,
+    routine: Routine,
     incidents: Incidents,
 }
 
@@ -105,6 +114,7 @@ impl SeriesState {
             None => Box::new(Recent::silent(self.past_means(tuning))),
         };
         recent.push(t, count, mean);
+        self.routine.count(count);
         self.now = t + 1;
         if count > 0 {
             self.silent_from = self.now;
@@ -125,7 +135,12 @@ impl SeriesState {
         }
         self.recalibration
             .observe(t / tuning.hour, &surprise, start_z, tuning);
-        let decision = self.decide(&scene, &surprise, z, start_z, ctx);
+        let mut decision = self.decide(&scene, &surprise, z, start_z, ctx);
+        let missed = if m == 0 {
+            self.decide_by_hours(&mut decision, &scene, ctx)
+        } else {
+            None
+        };
         if let Some((from, to)) = decision.forgets {
             recent.forget(from.max(self.now.saturating_sub(RECENT as u32)), to);
         }
@@ -146,7 +161,30 @@ impl SeriesState {
             verdict,
             change: decision.change,
             episode_ended,
+            missed,
         }
+    }
+
+    /// Judges the hours before the first bucket of one, for what minutes left calm. The bin of
+    /// regular hours that were missed without an open incident.
+    fn decide_by_hours(
+        &mut self,
+        decision: &mut Decision,
+        scene: &Scene<'_>,
+        ctx: &Context<'_>,
+    ) -> Option<u8> {
+        let slow = self.judge_hours(scene, ctx);
+        let missed = self.judge_routine(scene.t, ctx);
+        let missed = missed.filter(|_| !self.is_open());
+        if decision.phase != Phase::Calm || decision.change.is_some() {
+            return missed.map(|missed| bin_of(missed.z));
+        }
+        let by_slow = slow.and_then(|slow| self.decide_slowly(&slow, scene, ctx));
+        let by_missed = || self.decide_missed(missed.as_ref()?, scene, ctx);
+        if let Some(start) = by_slow.or_else(by_missed) {
+            *decision = start;
+        }
+        missed.map(|missed| bin_of(missed.z))
     }
 
     /// Adds a late count of bucket `t`, already passed, to the learned level of its hour, unless
@@ -218,6 +256,8 @@ impl SeriesState {
         recent
             + self.expectation.heap_bytes()
             + self.recalibration.heap_bytes()
+            + self.slow.heap_bytes()
+            + self.routine.heap_bytes()
             + self.incidents.heap_bytes()
     }
 
@@ -235,11 +275,19 @@ impl SeriesState {
         let tuning = ctx.tuning;
         let hour = self.now / tuning.hour;
         if hour > 0 {
+            // The errors of the first day say nothing about the series (6.3).
+            if tuning.judges_hours && hour > self.born + FIRST_DAY_HOURS {
+                let (seen, seasonal) = self.expectation.hour_so_far();
+                let of_day = self.expectation.calls_of_flat_day();
+                self.slow.close_hour(hour - 1, seen, seasonal, of_day);
+                self.routine.close_hour(hour - 1, of_day);
+            }
             self.expectation.close_hour(ctx.slot(hour - 1), tuning);
         }
         if self.incidents.take_new_beginning() {
             self.expectation.begin_anew();
             self.dispersion = Dispersion::default();
+            self.slow.begin_anew();
             self.born = hour;
         }
         let age = hour - self.born;

@@ -191,6 +191,8 @@ pub struct Tuning {
     /// Decades that such a Start needs more, twice in a series' first week, so that what flickers
     /// around the threshold is one incident (decision 0010).
     pub continue_extra: f64,
+    /// Hours are judged too, against the seasons alone (decision 0016).
+    pub judges_hours: bool,
     /// The threshold that this profile or the user fixes; `None` leaves it to the fleet layer.
     pub fixed_z: Option<f64>,
 }
@@ -278,6 +280,7 @@ impl Tuning {
             new_normal: 1440 / bucket,
             continue_within: 120_u32.div_ceil(bucket),
             continue_extra: if is_default { 2.0 } else { 0.0 },
+            judges_hours: is_default,
             fixed_z: settings.fixed_z.or(profile_z),
         }
     }

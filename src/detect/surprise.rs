@@ -21,9 +21,9 @@ const LATE_BUCKETS: u32 = 3;
 /// How far the same time of other days is moved.
 const PHASE_SHIFT: u32 = 3;
 /// A recurrence counts only if it was itself this surprising.
-const RECURRENCE_MIN: f64 = 2.0;
+pub const RECURRENCE_MIN: f64 = 2.0;
 /// A drop's recurrence is at least this, so that it has a dispersion.
-const RECURRENCE_MEAN_MIN: f64 = 0.05;
+pub const RECURRENCE_MEAN_MIN: f64 = 0.05;
 
 /// Buckets, weighted by what is expected of them, that a drop's window below the longest must
 /// spread over: a poll or two that fail are not the end of a flow; the longest window sees more.
@@ -368,7 +368,8 @@ impl Scene<'_> {
         days == 0 || rate_around >= FLOW_SHARE * inside as f64 / f64::from(window.length)
     }
 
-    fn count_between(&self, from: i64, to: i64) -> u64 {
+    /// Calls of the buckets from `from` to `to`.
+    pub fn count_between(&self, from: i64, to: i64) -> u64 {
         if self.history.is_silent(from, to) {
             return 0;
         }

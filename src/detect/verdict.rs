@@ -26,6 +26,8 @@ pub struct Context<'a> {
 pub struct Needed {
     pub up: f64,
     pub down: f64,
+    /// By the scale of missed calls.
+    pub missed: f64,
 }
 
 /// The raw counts of one series, late ones included.
@@ -116,6 +118,8 @@ pub struct Judged {
     pub verdict: Verdict,
     pub change: Option<Change>,
     pub episode_ended: Option<EpisodeEnd>,
+    /// Bin of the score of regular hours that were missed, without an open incident.
+    pub missed: Option<u8>,
 }
 
 impl EpisodeEnd {
@@ -129,7 +133,11 @@ impl EpisodeEnd {
 impl Needed {
     /// The same in both directions.
     pub fn both(z: f64) -> Self {
-        Needed { up: z, down: z }
+        Needed {
+            up: z,
+            down: z,
+            missed: z,
+        }
     }
 
     pub fn of(&self, direction: Direction) -> f64 {

@@ -172,6 +172,8 @@ fn innocent_name(innocent: Innocent) -> &'static str {
         Innocent::Shifted => "shifted",
         Innocent::SamePhase => "same_phase",
         Innocent::Precedent => "precedent",
+        Innocent::SingleHour => "single_hour",
+        Innocent::Late => "late",
     }
 }
 

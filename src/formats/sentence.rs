@@ -210,5 +210,10 @@ fn closest(innocent: Innocent) -> &'static str {
             "Similar episodes within the last seven days come closest to explaining it, and are \
              not enough."
         }
+        Innocent::Late => "On other days these calls always came; they may still come late.",
+        Innocent::SingleHour => {
+            "Neither what these hours are on other days nor the most unusual one of them alone \
+             explains it."
+        }
     }
 }

@@ -54,6 +54,10 @@ pub enum Innocent {
     SamePhase,
     /// Two comparable episodes within the last seven days.
     Precedent,
+    /// One hour of the many makes it (windows of hours only).
+    SingleHour,
+    /// The calls of a regular hour come more than an hour late (missed calls only).
+    Late,
 }
 
 /// One value of an attribution with its count.

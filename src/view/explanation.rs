@@ -143,6 +143,8 @@ fn closest(innocent: Innocent) -> &'static str {
         Innocent::Shifted => "closest: the expected calls came early or late",
         Innocent::SamePhase => "closest: it happens at this time of day",
         Innocent::Precedent => "closest: comparable episodes within the last seven days",
+        Innocent::Late => "closest: the calls of this hour come late",
+        Innocent::SingleHour => "closest: one of these hours makes it",
     }
 }
 

@@ -13,8 +13,8 @@ use insightd::detect::settings::Tuning;
 use insightd::detect::verdict::{Change, Context, History, Needed, Phase};
 use insightd::detect::{DetectSettings, event_id, shared_event_id};
 use insightd::model::{
-    Attribution, AttributionValue, Dimension, Direction, Edge, InsightEvent, Minute, ScoreRow,
-    ScoreState, SeriesKey,
+    Attribution, AttributionValue, Dimension, Direction, Edge, Innocent, InsightEvent, Minute,
+    ScoreRow, ScoreState, SeriesKey,
 };
 
 use super::streams::{Entry, Step, category};
@@ -184,6 +184,7 @@ impl Oracle {
         Needed {
             up: z(place.up),
             down: z(place.down),
+            missed: z(place.missed),
         }
     }
 
@@ -260,6 +261,15 @@ impl Oracle {
                     bin: ended.bin,
                 });
             }
+            if let Some(bin) = judged.missed {
+                let report = self.reports.entry(t / self.tuning.hour).or_default();
+                report.add(Cell {
+                    ago: 0,
+                    class: series.place.missed,
+                    account: series.place.account,
+                    bin,
+                });
+            }
             let verdict = judged.verdict;
             let (low, high) = verdict.expected_range();
             self.scores.push(ScoreRow {
@@ -319,15 +329,20 @@ impl Oracle {
                 let onset = origin + onset * width;
                 let midnight = (onset / 1440 - 7) * 1440;
                 let id = shared_event_id(key.as_ref(), direction, Minute(minute));
-                let class = series.place.class(direction);
+                let is_missed = explanation.closest == Innocent::Late;
+                let class = match is_missed {
+                    true => series.place.missed,
+                    false => series.place.class(direction),
+                };
                 let threshold = fleet.and_then(|all| all.of(class));
                 let scope = class.scope();
                 explanation.budget_per_week = threshold.map(|_| budgets[scope]);
                 if is_fleet && scope > 0 {
                     explanation.budget_scope = Some(names[scope - 1].as_str().into());
                 }
+                let fitted = threshold.filter(|_| !is_missed);
                 explanation.expected_per_week =
-                    threshold.map(|threshold| threshold.expected_per_week(explanation.z));
+                    fitted.map(|threshold| threshold.expected_per_week(explanation.z));
                 let end = minute + width;
                 InsightEvent {
                     series: key.clone(),

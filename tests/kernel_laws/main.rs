@@ -1,6 +1,7 @@
 //! Laws of the detector's kernel over random streams: it agrees with a naive oracle, laziness
 //! decides nothing, splits and snapshots change no bit.
 
+mod hours;
 mod naive;
 mod naive_tail;
 mod starts;
@@ -26,6 +27,8 @@ enum Visits {
 struct Outcome {
     happenings: Vec<Happening>,
     episodes: Vec<EpisodeEnd>,
+    /// Minutes in which regular hours were found missed, with the bin of the score.
+    missed: Vec<(u32, u8)>,
     state: SeriesState,
     visits: usize,
 }
@@ -78,6 +81,7 @@ fn play(plan: &Plan, settings: &DetectSettings, visits: Visits) -> Outcome {
     let mut outcome = Outcome {
         happenings: vec![],
         episodes: vec![],
+        missed: vec![],
         state: SeriesState::silent(),
         visits: 0,
     };
@@ -108,6 +112,7 @@ fn play(plan: &Plan, settings: &DetectSettings, visits: Visits) -> Outcome {
             (t + 1..=t + 1441).contains(&visit),
             "visit {visit} after {t}"
         );
+        outcome.missed.extend(judged.missed.map(|bin| (t, bin)));
         outcome.note(t as usize, judged);
     }
     outcome.episodes.extend(state.skip_to(end, &ctx));
@@ -146,6 +151,7 @@ fn laziness_decides_nothing(
     let lazy = play(plan, &settings, Visits::Asked(step));
     prop_assert_eq!(&lazy.happenings, &eager.happenings);
     prop_assert_eq!(&lazy.episodes, &eager.episodes);
+    prop_assert_eq!(&lazy.missed, &eager.missed);
     prop_assert!(lazy.state == eager.state, "states differ");
     prop_assert!(lazy.visits <= eager.visits);
     Ok(())

@@ -33,6 +33,9 @@ impl Fleet {
                 one.episodes.len() == BINS && one.causes.len() == BINS && one.numbers().all(is_sum)
             });
         require(are_sums, "classes", "they are of decayed counts")?;
+        let are_debts = self.debts.len() == self.budgets.len()
+            && self.debts.iter().all(|one| one.is_sound(AMOUNT_MAX));
+        require(are_debts, "debts", "they are of misses that were told")?;
         let are_groups = self.groups.is_sound(classes, hour, AMOUNT_MAX);
         require(are_groups, "groups", "they are of the last hours")?;
         let hours = self.thresholds.iter().map(|(from, _)| *from);

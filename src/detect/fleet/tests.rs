@@ -219,7 +219,7 @@ fn scopes_have_budgets_and_fits_of_their_own() {
     let mut fleet = Fleet::new(&settings);
     after(&mut fleet, 400, |_| {
         let mut one = HourReport::new(settings.classes());
-        for (class, episodes) in [(0, 4), (2, 8), (4, 0)] {
+        for (class, episodes) in [(0, 4), (3, 8), (6, 0)] {
             let class = one.class_mut(Class(class));
             class.live_series = 1000;
             class.episodes[..60].fill(0);
@@ -233,10 +233,10 @@ fn scopes_have_budgets_and_fits_of_their_own() {
     let of = |class: u8| *thresholds.of(Class(class)).unwrap();
     assert_eq!(of(0).basis, Basis::Class);
     assert_eq!(of(1).basis, Basis::Scope);
-    assert_eq!(of(4).basis, Basis::Fleet);
-    assert!(of(2).z > of(0).z, "it has twice the episodes");
-    assert!(of(4).z > of(0).z, "it has less of a budget");
-    assert_eq!((of(4).budget_per_week, of(4).live_series), (1.0, 1000));
+    assert_eq!(of(6).basis, Basis::Fleet);
+    assert!(of(3).z > of(0).z, "it has twice the episodes");
+    assert!(of(6).z > of(0).z, "it has less of a budget");
+    assert_eq!((of(6).budget_per_week, of(6).live_series), (1.0, 1000));
     // Of 1,000 series one a week is 1e-3; of so many more it is less than was verified.
     assert_eq!(thresholds.beyond_verified().count(), 0);
     let many = Threshold::new(None, 1.0, 10_001);
@@ -249,9 +249,59 @@ fn scopes_have_budgets_and_fits_of_their_own() {
     assert_eq!(fleet.classes, before);
     other.budgets.remove(0);
     fleet.reconfigure(&other);
-    assert_eq!(fleet.classes.len(), 4);
-    assert_eq!(fleet.classes[2], Memory::new());
+    assert_eq!(fleet.classes.len(), 6);
+    assert_eq!(fleet.classes[3], Memory::new());
     assert!(fleet.classes[0].exposure > before[0].exposure * 2.9);
+}
+
+/// A miss is told when nothing is owed, costs one, and is paid by a tenth of the budget: of ten a
+/// week in a week. What is rarer has its own debt.
+#[test]
+fn missed_calls_are_told_as_often_as_they_are_paid_for() {
+    let settings = DetectSettings {
+        budget_per_week: 10.0,
+        ..DetectSettings::default()
+    };
+    let mut fleet = Fleet::new(&settings);
+    let missed = Class(2);
+    let z = |fleet: &Fleet| {
+        let thresholds = fleet.thresholds_for(fleet.next_hour() + FORCE_DELAY_HOURS);
+        thresholds.of(missed).unwrap().z
+    };
+    after(&mut fleet, 100, |_| HourReport::new(STRATA));
+    assert_eq!(z(&fleet), EPISODE_Z);
+    let misses = |bins: &[u8]| {
+        let mut report = HourReport::new(STRATA);
+        for bin in bins {
+            report.add(Cell {
+                class: missed,
+                bin: *bin,
+                ..Cell::default()
+            });
+        }
+        report
+    };
+    let calm = |fleet: &mut Fleet, hours: u32| {
+        for _ in 0..hours {
+            fleet.report(fleet.next_hour(), &HourReport::new(STRATA));
+        }
+    };
+    // Two that are weak count each for itself.
+    fleet.report(fleet.next_hour(), &misses(&[3, 3]));
+    assert!((z(&fleet) - (EPISODE_Z + 0.4)).abs() < 1e-9);
+    calm(&mut fleet, 334);
+    assert!(z(&fleet) > EPISODE_Z);
+    calm(&mut fleet, 2);
+    assert_eq!(z(&fleet), EPISODE_Z);
+    // Strong ones of one account and hour have one cause, once its hours are over.
+    fleet.report(fleet.next_hour(), &misses(&[20, 20, 21, 22]));
+    calm(&mut fleet, GROUP_HOURS);
+    assert!((z(&fleet) - (EPISODE_Z + 2.3)).abs() < 1e-9);
+    // Four of one hour are a little more than one: some hours have several by chance.
+    calm(&mut fleet, 160);
+    assert!(z(&fleet) > EPISODE_Z);
+    calm(&mut fleet, 24);
+    assert_eq!(z(&fleet), EPISODE_Z);
 }
 
 /// Pure chance, of every steepness: the line is found, and everything is no more than it.

@@ -30,6 +30,8 @@ impl SeriesState {
             Some(recent) => require(recent.is_sound(), "recent", "it has amounts")?,
             None => self.check_without_recent(frame)?,
         }
+        within("slow", self.slow.check())?;
+        within("routine", self.routine.check())?;
         within("recalibration", self.recalibration.check(self.now))?;
         within("incidents", self.incidents.check(self.now, tuning))
     }

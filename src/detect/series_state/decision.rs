@@ -3,6 +3,7 @@
 use crate::model::Direction;
 
 use super::super::explanation::Start;
+use super::super::incident::Kind;
 use super::super::recalibration::WEAK_Z;
 use super::super::settings::FIRST_WEEK_HOURS;
 use super::super::surprise::{Scene, Surprise, decades};
@@ -37,7 +38,7 @@ impl SeriesState {
         ctx: &Context<'_>,
     ) -> Decision {
         if let Some(open) = self.incidents.open() {
-            return self.go_on(open.direction, scene, ctx);
+            return self.go_on(open.direction, open.kind, scene, ctx);
         }
         let phase = self.phase_without_incident(scene.t, ctx);
         let Some(direction) = surprise
@@ -70,7 +71,9 @@ impl SeriesState {
             recalibration,
         };
         let explanation = start.explain();
-        let continues = self.incidents.start(scene.t, onset, direction, ctx.tuning);
+        let continues =
+            self.incidents
+                .start(scene.t, onset, (direction, Kind::Minutes), ctx.tuning);
         Decision {
             phase: Phase::Incident(direction),
             change: Some(Change::Start {
@@ -108,9 +111,28 @@ impl SeriesState {
     }
 
     /// Goes on with the open incident, or ends it.
-    fn go_on(&mut self, direction: Direction, scene: &Scene<'_>, ctx: &Context<'_>) -> Decision {
-        let is_calm = self.is_calm(scene, direction);
-        match self.incidents.pass(scene.t, is_calm, ctx.tuning) {
+    fn go_on(
+        &mut self,
+        direction: Direction,
+        kind: Kind,
+        scene: &Scene<'_>,
+        ctx: &Context<'_>,
+    ) -> Decision {
+        let ended = match kind {
+            Kind::Minutes => {
+                let is_calm = self.is_calm(scene, direction);
+                self.incidents.pass(scene.t, is_calm, ctx.tuning)
+            }
+            Kind::Hours => {
+                let calm_from = self.slow_calm_from(scene, direction);
+                self.incidents.end(scene.t, calm_from, ctx.tuning)
+            }
+            Kind::Missed => {
+                let calm_from = self.busy_from(scene.t, ctx);
+                self.incidents.end(scene.t, calm_from, ctx.tuning)
+            }
+        };
+        match ended {
             None => Decision::stays(Phase::Incident(direction)),
             Some((onset, end, reason)) => Decision {
                 phase: self.phase_without_incident(scene.t, ctx),

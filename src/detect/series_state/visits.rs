@@ -37,7 +37,10 @@ impl SeriesState {
                 return visit;
             }
         }
-        let may_sleep = hour == 60 && self.recent.is_none() && !self.recalibration.has_episode();
+        let may_sleep = hour == 60
+            && self.recent.is_none()
+            && !self.recalibration.has_episode()
+            && !self.slow.is_followed();
         // A window of an hour lies in two hours at most.
         if may_sleep
             && self
@@ -45,7 +48,9 @@ impl SeriesState {
                 .calls_of_day_max(self.slot_of_now(ctx), ctx.tuning)
                 < drop_mean_min(ctx) / 2.0
         {
-            return self.now + ctx.tuning.day;
+            let latest = self.now + ctx.tuning.day;
+            let judged = self.routine.first_judged(self.now.div_ceil(hour));
+            return judged.map_or(latest, |begun| latest.min(begun * hour));
         }
         boundary
     }
