@@ -14,6 +14,7 @@
 //! | [`synth`] | labelled traffic with known answers |
 //! | [`config`] | settings as written, settings as checked |
 //! | [`source`], [`sink`], [`rateslog`] | the shell: where bytes come from and go to |
+//! | [`store`] | the shell: checkpoints, and the file of what people know |
 //! | `http` | the shell: liveness, readiness and metrics for who runs the service |
 //! | [`telemetry`] | logging and metrics |
 //! | [`service`] | drives the two stages; the one place that knows a clock |
@@ -35,7 +36,6 @@ pub mod rateslog;
 pub mod service;
 pub mod sink;
 pub mod source;
-#[cfg(feature = "kafka")]
 pub mod store;
 pub mod synth;
 pub mod telemetry;

@@ -3,14 +3,17 @@
 //! It replays the same input with the same settings and looks over the engine's shoulder, so
 //! what it says is what happened, not what a second implementation thinks of it.
 
+use std::sync::Arc;
+
 use clap::Args;
 use uuid::Uuid;
 
 use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
+use super::knowledge;
 use super::{CliError, Exit};
 use crate::formats::sentence;
-use crate::model::{Edge, EventTime, InsightEvent, Minute, SeriesKey};
+use crate::model::{Edge, EventTime, InsightEvent, Minute, Mute, SeriesKey};
 use crate::service::{Detection, Outputs, ReplayJob, WhatIf, replay};
 use crate::sink::Target;
 use crate::source::expand;
@@ -51,6 +54,7 @@ Examples:
 impl ExplainCommand {
     pub fn run(self, _is_quiet: bool) -> Result<Exit, CliError> {
         let settings = self.config.load_for_a_look()?;
+        let knowledge = knowledge::load(&settings)?;
         let interrupt = Interrupt::install()?;
         let expanded = expand(&self.input.paths);
         for problem in &expanded.problems {
@@ -62,6 +66,7 @@ impl ExplainCommand {
             until: None,
             since: None,
             threads: self.input.threads()?,
+            knowledge: Arc::clone(&knowledge),
             stop: interrupt.stop.clone(),
         };
         let target = self.series.clone().zip(self.at);
@@ -84,7 +89,7 @@ impl ExplainCommand {
         }
         let more = what_if.and_then(|asked| asked.more_to_fire(&settings.detect));
         watcher.silence.count_to_fire = more.map(|more| more + watcher.silence.count());
-        watcher.print()?;
+        watcher.print(&Mute::all(&knowledge))?;
         Ok(if has_failed {
             Exit::Failure
         } else {
@@ -177,9 +182,16 @@ impl Watcher {
         })
     }
 
-    fn print(&self) -> Result<(), CliError> {
+    fn print(&self, mutes: &[Mute]) -> Result<(), CliError> {
         let text = match (self.pair(), &self.series) {
-            (Some(pair), _) => pair.text(&sentence(&pair.start)),
+            (Some(pair), _) => {
+                let muted = mutes.iter().find(|mute| mute.hides(&pair.start));
+                let muted = muted.map(|mute| {
+                    let (id, owner, reason) = (mute.id, &mute.owner, &mute.reason);
+                    format!("muted          not written: {id} by {owner}: {reason}\n")
+                });
+                pair.text(&sentence(&pair.start)) + &muted.unwrap_or_default()
+            }
             (None, Some(series)) => self.silence.text(&series.to_string()),
             (None, None) => {
                 return Err(CliError::Failure(

@@ -12,7 +12,9 @@ mod exit;
 mod explain;
 mod grid;
 mod interrupt;
+mod knowledge;
 mod man;
+mod mute;
 mod outputs;
 mod recording;
 mod replay;
@@ -57,6 +59,7 @@ enum Command {
     Diff(diff::DiffCommand),
     Simulate(simulate::SimulateArgs),
     Explain(explain::ExplainCommand),
+    Mute(mute::MuteCommand),
     Config(config::ConfigCommand),
     State(state::StateCommand),
     Completions(completions::CompletionsCommand),
@@ -133,6 +136,7 @@ fn run(command: Command, is_quiet: bool, filter: Option<&str>) -> Result<Exit, C
         Command::Diff(command) => command.run(),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
+        Command::Mute(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::State(command) => command.run(),
         Command::Completions(command) => command.run(),

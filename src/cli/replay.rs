@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -9,14 +10,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
+use super::knowledge;
 use super::outputs::check_outputs;
 use super::{CliError, Exit};
 use crate::config::Settings;
 use crate::detect::Engine;
 use crate::formats::RecordContext;
-use crate::model::{EventTime, Minute};
-use crate::service::{Outputs, Pipeline, ReplayJob, ReplayProgress, Replayed, StateFile, replay};
-use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, Target};
+use crate::model::{EventTime, Knowledge, Minute};
+use crate::service::{
+    Delivery, Outputs, Pipeline, ReplayJob, ReplayProgress, Replayed, StateFile, replay,
+};
+use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, StorySink, Target};
 use crate::source::{Expanded, InputFile, expand};
 use crate::telemetry::{cpu_seconds, say};
 use crate::view::{ReplaySummary, RunCost, ThresholdView};
@@ -47,6 +51,10 @@ pub struct ReplayCommand {
     /// Write the counts per series and minute, as CSV that `--format rates` reads
     #[arg(long, value_name = "FILE")]
     rates: Option<PathBuf>,
+    /// Write insights grouped into stories (Starts of one account close in time), one JSON object a
+    /// line
+    #[arg(long, value_name = "FILE")]
+    stories: Option<PathBuf>,
     /// Write records that could not be used, with reason and place, one JSON object a line
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -85,19 +93,21 @@ impl ReplayCommand {
             )));
         }
         let (engine, since) = self.restore(&settings)?;
+        let knowledge = knowledge::load(&settings)?;
         let expanded = expand(&self.input.paths);
         check_outputs(&self.output_paths(), &expanded.files)?;
         for problem in &expanded.problems {
             tracing::error!("{problem}");
         }
         let interrupt = Interrupt::install()?;
-        let outputs = self.open_outputs(&settings)?;
+        let outputs = self.open_outputs(&settings, &knowledge)?;
         let job = ReplayJob {
             files: expanded.files.clone(),
             kind,
             until: self.until,
             since,
             threads,
+            knowledge: Arc::clone(&knowledge),
             stop: interrupt.stop.clone(),
         };
         let begun = Instant::now();
@@ -145,6 +155,7 @@ impl ReplayCommand {
             ("--out", &self.out),
             ("--scores", &self.scores),
             ("--rates", &self.rates),
+            ("--stories", &self.stories),
             ("--rejects", &self.rejects),
             ("--state-out", &self.state_out),
         ];
@@ -154,8 +165,12 @@ impl ReplayCommand {
             .collect()
     }
 
-    fn open_outputs(&self, settings: &Settings) -> Result<Outputs<'static>, CliError> {
-        let from = self.from.map(first_minute_from);
+    fn open_outputs(
+        &self,
+        settings: &Settings,
+        knowledge: &[Knowledge],
+    ) -> Result<Outputs<'static>, CliError> {
+        let from = self.from.map(knowledge::first_minute_from);
         let context = RecordContext {
             engine_version: env!("CARGO_PKG_VERSION").to_string(),
             settings_hash: settings.hash.clone(),
@@ -163,10 +178,13 @@ impl ReplayCommand {
         };
         let insights = Target::open(self.out.as_deref())?;
         let scores = self.scores.as_deref().map(Target::create).transpose()?;
+        let stories = self.stories.as_deref().map(Target::create).transpose()?;
+        let stories = stories.map(StorySink::new);
+        let sink = InsightSink::new(insights, context, from);
         let rates = self.rates.as_deref().map(Target::create).transpose()?;
         let rejects = self.rejects.as_deref().map(Target::create).transpose()?;
         Ok(Outputs {
-            insights: Some(InsightSink::new(insights, context, from)),
+            insights: Some(Delivery::new(settings, knowledge, sink, stories)),
             scores: scores.map(|target| ScoreSink::new(target, from)),
             rates: rates.map(RatesSink::new),
             rejects: rejects.map(RejectSink::new),
@@ -194,12 +212,6 @@ impl ReplayCommand {
         }
         Exit::Done
     }
-}
-
-/// The first whole minute at or after `time`.
-fn first_minute_from(time: EventTime) -> Minute {
-    let minute = time.minute();
-    Minute(minute.0 + u32::from(minute.start() < time))
 }
 
 fn progress_bar(files: &[InputFile], is_shown: bool) -> ProgressBar {
@@ -240,6 +252,8 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
     let sums = account.sums(ingest);
     debug_assert!(sums.add_up(), "{sums:?}");
     let lost = expanded.problems.iter().filter(|problem| problem.is_loss);
+    let delivery = pipeline.outputs.insights.as_ref();
+    let story_limits = delivery.map(Delivery::limits);
     let limits = [
         ("event ids forgotten early", ingest.limits.ids_forgotten),
         ("early flushes", ingest.limits.early_flushes),
@@ -270,14 +284,16 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
         sums,
         span: account.span,
         series: stats.series,
-        limits: limits.into_iter().filter(|(_, count)| *count > 0).collect(),
+        limits: limits
+            .into_iter()
+            .chain(story_limits.into_iter().flatten())
+            .filter(|(_, count)| *count > 0)
+            .collect(),
         starts: pipeline.starts(),
         ends: pipeline.ends(),
-        withheld: pipeline
-            .outputs
-            .insights
-            .as_ref()
-            .map_or(0, InsightSink::withheld),
+        withheld: delivery.map_or(0, Delivery::withheld),
+        mutes: delivery.map_or(Vec::new(), |one| one.mutes().to_vec()),
+        stories: delivery.map(Delivery::stories).unwrap_or_default(),
         threshold: threshold(pipeline, settings),
         ..ReplaySummary::default()
     }

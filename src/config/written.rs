@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
+use super::knowledge_written::{WrittenKnowledge, WrittenStories};
 use super::service_written::{
     Role, WrittenCheckpoint, WrittenHttp, WrittenIngest, WrittenKafka, WrittenLog, WrittenSilence,
 };
@@ -35,6 +36,8 @@ pub struct WrittenSettings {
     pub counting: WrittenCounting,
     pub attribution: WrittenAttribution,
     pub output: WrittenOutput,
+    pub stories: WrittenStories,
+    pub knowledge: WrittenKnowledge,
     pub input: WrittenInput,
     pub rates_log: WrittenRatesLog,
     pub limits: WrittenLimits,

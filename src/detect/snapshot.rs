@@ -13,7 +13,7 @@ use super::settings::DetectSettings;
 const MAGIC: [u8; 8] = *b"insightS";
 
 /// Form of the bytes.
-const FORMAT_VERSION: u32 = 4;
+const FORMAT_VERSION: u32 = 6;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
 pub const LOGIC_VERSION: u32 = 3;

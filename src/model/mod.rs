@@ -4,8 +4,10 @@
 
 mod event;
 mod insight;
+mod knowledge;
 mod prefetch;
 mod rates;
+mod scope;
 mod score;
 mod series;
 mod time;
@@ -14,10 +16,12 @@ pub use event::{AuditEvent, EventBatch, EventCategory, EventFields};
 pub use insight::{
     Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
 };
+pub use knowledge::{Knowledge, Known, Mute};
 pub use prefetch::{prefetch_read, prefetch_whole};
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,
 };
+pub use scope::Scope;
 pub use score::{ScoreRow, ScoreState};
 pub use series::{Fingerprint, InsightType, SHARDS, SeriesKey, SeriesRef, SourceCategory};
 pub use time::{EventTime, Minute};

@@ -4,6 +4,7 @@
 //! [`Pipeline`] serves replay and demo, so what they show is what the service will do.
 
 mod account;
+mod delivery;
 mod detection;
 pub mod diff;
 mod pipeline;
@@ -17,6 +18,7 @@ pub mod tune;
 mod what_if;
 
 pub use account::Account;
+pub use delivery::Delivery;
 pub use detection::Detection;
 pub use pipeline::{Outputs, Pipeline, ServiceError};
 pub use replay::{InputKind, ReplayJob, ReplayProgress, Replayed, replay};

@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::{Account, Outputs, ReplayJob, ReplayProgress, ServiceError, Sweep, replay};
 use crate::config::Settings;
 use crate::detect::DetectSettings;
-use crate::model::{EventTime, Minute};
+use crate::model::{EventTime, Minute, Mute};
 use crate::source::FileLoss;
 use crate::tuning::assess::{Assessed, Assessment, mean_detection, weeks};
 use crate::tuning::recommend::{Candidate, recommend};
@@ -260,6 +260,7 @@ impl TuneJob {
     }
 
     fn assess(&self, runs: &Runs, scored: &Range<Minute>) -> Vec<Assessed> {
+        let mutes = Mute::all(&self.replay.knowledge);
         let mut assessed = Vec::new();
         for (setting, (_, run)) in self.settings.iter().zip(&runs.of_setting) {
             let detect = &setting.settings.detect;
@@ -268,6 +269,8 @@ impl TuneJob {
                 scored: scored.clone(),
                 labels: &self.labels,
                 budget_per_week: fixed_z(detect).is_none().then_some(detect.budget_per_week),
+                stories: setting.settings.stories,
+                mutes: &mutes,
             };
             let mut one = assessment.assess();
             one.view.name = setting.name.clone();

@@ -3,8 +3,12 @@
 
 mod explanation;
 mod health;
+mod mutes;
 mod replay_summary;
+mod stories;
 
 pub use explanation::{ExplainedPair, ExplainedSilence};
 pub use health::{Health, HealthReason, STARTING};
-pub use replay_summary::{RecordSums, ReplaySummary, RunCost, ThresholdView};
+pub use mutes::{MuteView, Mutes};
+pub use replay_summary::{RecordSums, ReplaySummary, RunCost, StoriesView, ThresholdView};
+pub use stories::{LargestStories, Stories, Story, StoryInsight, StorySettings};

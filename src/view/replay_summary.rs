@@ -5,7 +5,11 @@
 
 use std::fmt;
 
+use super::{MuteView, Story};
 use crate::model::EventTime;
+
+/// APIs that are named of a story.
+const APIS_SHOWN: usize = 3;
 
 /// What became of all records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +34,16 @@ pub struct ThresholdView {
     pub budget_per_week: Option<f64>,
     /// Starts a week over the time in which Starts were possible.
     pub starts_per_week: Option<f64>,
+}
+
+/// Insights grouped by what may be one cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoriesView {
+    /// Starts that stories are made of.
+    pub starts: u64,
+    pub stories: u64,
+    /// Those with most Starts, most first.
+    pub largest: Vec<Story>,
 }
 
 /// What a run took.
@@ -59,6 +73,9 @@ pub struct ReplaySummary {
     pub ends: u64,
     /// Insights decided before `--from`.
     pub withheld: u64,
+    /// Mutes with what each hid.
+    pub mutes: Vec<MuteView>,
+    pub stories: StoriesView,
     pub threshold: Option<ThresholdView>,
     pub cost: RunCost,
 }
@@ -162,6 +179,21 @@ impl ReplaySummary {
         Ok(())
     }
 
+    /// Nothing where no mute hid anything.
+    fn write_mutes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hid = |view: &&MuteView| view.starts + view.ends > 0;
+        let starts: u64 = self.mutes.iter().map(|view| view.starts).sum();
+        let ends: u64 = self.mutes.iter().map(|view| view.ends).sum();
+        if starts + ends == 0 {
+            return Ok(());
+        }
+        writeln!(f, "muted      {starts} Start, {ends} End, not written")?;
+        for view in self.mutes.iter().filter(hid) {
+            writeln!(f, "  {view}")?;
+        }
+        Ok(())
+    }
+
     fn write_insights(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let withheld = match self.withheld {
             0 => String::new(),
@@ -172,6 +204,8 @@ impl ReplaySummary {
             "insights   {} Start, {} End{withheld}",
             self.starts, self.ends
         )?;
+        self.write_mutes(f)?;
+        write!(f, "{}", self.stories)?;
         let Some(threshold) = &self.threshold else {
             return Ok(());
         };
@@ -184,6 +218,31 @@ impl ReplaySummary {
             write!(f, "; spent {starts:.2} Starts a week, true ones included")?;
         }
         writeln!(f)
+    }
+}
+
+impl fmt::Display for StoriesView {
+    /// Nothing where every story is a single Start.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stories == self.starts {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "stories    {} insights in {} stories; those with most:",
+            self.starts, self.stories
+        )?;
+        for story in self.largest.iter().filter(|story| story.starts > 1) {
+            writeln!(
+                f,
+                "  {} account {}: {} insights, {}",
+                story.event_time,
+                story.account,
+                story.starts,
+                story.main_apis(APIS_SHOWN)
+            )?;
+        }
+        Ok(())
     }
 }
 

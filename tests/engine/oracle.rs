@@ -300,6 +300,7 @@ impl Oracle {
                     event_id: event_id(id, Edge::Start),
                     minute: Minute(onset),
                     decided_at: Minute(minute),
+                    start_decided_at: Minute(minute),
                     baseline_count: series.count(midnight, onset),
                     baseline_minutes: onset - midnight,
                     insight_count: series.count(onset, end),

@@ -65,11 +65,11 @@ impl SeriesState {
         require(is_silent, "silent_from", "it never had a count")
     }
 
-    /// Onset and direction of the open incident.
-    pub fn open_onset(&self) -> Option<(u32, Direction)> {
+    /// Onset, bucket of the Start and direction of the open incident.
+    pub fn open_incident(&self) -> Option<(u32, u32, Direction)> {
         self.incidents
             .open()
-            .map(|open| (open.onset, open.direction))
+            .map(|open| (open.onset, open.started, open.direction))
     }
 
     /// Without rings all that was expected must be known from the lines.
