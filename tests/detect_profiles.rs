@@ -51,6 +51,7 @@ fn starts(counts: &[u64], settings: &DetectSettings) -> Vec<(usize, Direction, E
         origin_hour: ORIGIN_HOUR,
         threshold,
         withholds_drops: false,
+        calendar: None,
     };
     let history = Counts(counts.to_vec());
     let mut state = SeriesState::silent();
@@ -218,6 +219,7 @@ fn states_stay_small() {
         origin_hour: ORIGIN_HOUR,
         threshold: 6.0,
         withholds_drops: false,
+        calendar: None,
     };
     for (rate, bytes_max) in [(0.0, 450), (0.005, 1000), (20.0, 2800)] {
         let history = Counts(usual(rate, 20));

@@ -292,6 +292,7 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
         starts: pipeline.starts(),
         ends: pipeline.ends(),
         withheld: delivery.map_or(0, Delivery::withheld),
+        in_maintenance: stats.counts.starts_in_maintenance,
         mutes: delivery.map_or(Vec::new(), |one| one.mutes().to_vec()),
         stories: delivery.map(Delivery::stories).unwrap_or_default(),
         threshold: threshold(pipeline, settings),

@@ -30,6 +30,67 @@ pub struct WrittenStories {
     pub insights_max: u32,
 }
 
+/// What a part of all series lives by: a time zone, times at which it is worked on, days off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenCalendar {
+    /// Which series; a series has the first calendar that matches.
+    pub scope: WrittenScope,
+    /// IANA name of the zone whose clocks the series lives by.
+    pub zone: String,
+    /// Windows in which nothing starts and nothing is learned.
+    pub maintenance: Vec<WrittenMaintenance>,
+    /// Local dates that are expected to be like the weekday `like`.
+    pub holidays: Vec<String>,
+    /// Weekday that holidays are like.
+    pub like: String,
+}
+
+/// When something is worked on: every week between two times of the day, or once between two times.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenMaintenance {
+    /// Weekdays on which it begins; none for every day. Belongs to times of the day.
+    pub days: Vec<String>,
+    /// `22:00`, `2024-12-24T18:00` in the zone, or a time with an offset.
+    pub from: String,
+    /// The same, exclusive; a time of the day that is not later is that of the next day.
+    pub to: String,
+}
+
+/// Which series; what is unset matches any. Texts are exact, or have `*` (any text), `?` (any
+/// character) and `[...]` (any of these characters).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenScope {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_name: Option<String>,
+    /// `ApiCallRateInsight` or `ApiErrorRateInsight`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insight_type: Option<String>,
+    /// Empty for call rates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+}
+
+impl Default for WrittenCalendar {
+    fn default() -> Self {
+        WrittenCalendar {
+            scope: WrittenScope::default(),
+            zone: "UTC".to_string(),
+            maintenance: Vec::new(),
+            holidays: Vec::new(),
+            like: "sunday".to_string(),
+        }
+    }
+}
+
 impl Default for WrittenStories {
     fn default() -> Self {
         WrittenStories {

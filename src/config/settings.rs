@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::calendars;
 use super::knowledge::{self, KnowledgeSettings};
 use super::service::holds_drops;
 use super::{LogStyle, ProfileName, RatesLogName, Seconds, ServiceSettings, WrittenSettings};
@@ -86,7 +87,8 @@ const OUTSIDE_HASH: [&str; 16] = [
 ];
 
 /// Beginnings of keys that detection reads and counting does not.
-const DETECTION_ONLY: [&str; 6] = [
+const DETECTION_ONLY: [&str; 7] = [
+    "calendars ",
     "detector.",
     "attribution.",
     "output.",
@@ -113,7 +115,7 @@ impl Settings {
                 rows_max: written.limits.rates_rows_max,
                 series_max: written.limits.pending_series_max,
             },
-            detect: detect_settings(written),
+            detect: detect_settings(written)?,
             decode: decode_limits(written),
             mappings: mappings(written)?,
             jump_max_seconds: written.counting.jump_max.0 as u32,
@@ -223,8 +225,8 @@ fn ingest_settings(written: &WrittenSettings) -> Result<IngestSettings, Problem>
     })
 }
 
-fn detect_settings(written: &WrittenSettings) -> DetectSettings {
-    DetectSettings {
+fn detect_settings(written: &WrittenSettings) -> Result<DetectSettings, Problem> {
+    Ok(DetectSettings {
         budget_per_week: written.detector.budget_per_week,
         fixed_z: written.detector.fixed_z,
         profile: profile(written),
@@ -233,8 +235,9 @@ fn detect_settings(written: &WrittenSettings) -> DetectSettings {
         values_max: written.attribution.values_max,
         waiting_max: written.limits.waiting_max,
         holds_drops: holds_drops(written),
+        calendars: calendars::check(&written.calendars)?,
         fleet: FleetScope::Whole,
-    }
+    })
 }
 
 fn decode_limits(written: &WrittenSettings) -> DecodeLimits {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
-use super::knowledge_written::{WrittenKnowledge, WrittenStories};
+use super::knowledge_written::{WrittenCalendar, WrittenKnowledge, WrittenStories};
 use super::service_written::{
     Role, WrittenCheckpoint, WrittenHttp, WrittenIngest, WrittenKafka, WrittenLog, WrittenSilence,
 };
@@ -38,6 +38,9 @@ pub struct WrittenSettings {
     pub output: WrittenOutput,
     pub stories: WrittenStories,
     pub knowledge: WrittenKnowledge,
+    /// Calendars of parts of all series.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calendars: Vec<WrittenCalendar>,
     pub input: WrittenInput,
     pub rates_log: WrittenRatesLog,
     pub limits: WrittenLimits,

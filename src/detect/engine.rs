@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attribution::{Keeper, Recent, Share};
+use super::calendars::Calendars;
 use super::clock::Clock;
 use super::days::{Days, HOURS, TOTAL};
 use super::fleet_hours::FleetHours;
@@ -59,6 +60,8 @@ pub(super) struct State {
     pub(super) incidents: Incidents,
     pub(super) fleet: FleetHours,
     pub(super) counts: EngineCounts,
+    #[serde(skip)]
+    pub(super) calendars: Calendars,
     /// Follows every judgement, so that two engines that went different ways differ in it.
     pub(super) digest: u64,
     /// Origin of the fleet that this engine is a part of, once it is known.
@@ -110,6 +113,7 @@ impl Engine {
             incidents: Incidents::default(),
             fleet: FleetHours::new(&settings, &tuning),
             counts: EngineCounts::default(),
+            calendars: Calendars::default(),
             digest: 0,
             fleet_origin: None,
         };
@@ -253,6 +257,7 @@ impl Engine {
         self.tally(clock);
         self.state.window.push(&self.scratch.active);
         self.state.incidents.absorb(&self.state.recent, t);
+        self.state.calendars.speak_of(t, &clock, &self.settings);
         self.collect_visits(t);
         self.judge(clock, out);
         self.decide(clock, out);
@@ -297,6 +302,7 @@ impl Engine {
         due.clear();
         self.state.wheel.fire(t, due);
         due.sort_unstable();
+        self.state.calendars.add_due(due);
         visits.clear();
         let mut silent = due.iter().copied().peekable();
         for (id, count) in active.iter().copied() {
@@ -317,6 +323,7 @@ impl Engine {
             origin_hour: clock.base_hour(),
             threshold: state.fleet.z(),
             withholds_drops: self.settings.holds_drops && state.watermarks.is_silent(),
+            calendar: None,
         };
         state.digest = mixed(state.digest, u64::from(clock.minute(t).0), ctx.threshold);
         self.scratch.changes.clear();
@@ -335,13 +342,21 @@ impl Engine {
                 id,
                 first: state.series.first(id),
             };
+            let own;
+            let ctx = if self.settings.calendars.is_empty() {
+                &ctx
+            } else {
+                own = state.calendars.context(id, &ctx, &self.settings);
+                &own
+            };
             let series = state.series.get_mut(id);
-            let judged = series.minute(t, count, &ctx, &history);
+            let judged = series.minute(t, count, ctx, &history);
             state.digest = mixed(state.digest, count, judged.verdict.z);
-            state.wheel.set(id, series.next_visit(&ctx), t);
+            state.wheel.set(id, series.next_visit(ctx), t);
             if let Some(episode) = judged.episode_ended {
                 state.fleet.add(episode);
             }
+            state.counts.starts_in_maintenance += u64::from(judged.is_withheld_start);
             if let Some(change) = judged.change {
                 self.scratch.changes.push((id, change));
             }
@@ -419,8 +434,12 @@ impl Engine {
                 origin_hour: clock.base_hour(),
                 threshold: state.fleet.z(),
                 withholds_drops: false,
+                calendar: None,
             };
+            let before = state.t.saturating_sub(1);
+            state.calendars.speak_of(before, &clock, settings);
             for (id, count) in &self.scratch.active {
+                let ctx = state.calendars.context(*id, &ctx, settings);
                 state.correct(*id, t, *count, &ctx);
             }
         }
@@ -454,6 +473,7 @@ impl State {
             if !self.series.holds(id) {
                 self.series.admit(id, self.template.clone());
                 self.wheel.admit(id);
+                self.calendars.admit(id, &self.registry, settings);
                 self.window.admit(id);
                 self.days.admit(id);
             }
@@ -488,8 +508,14 @@ impl State {
     }
 
     /// Builds what a snapshot leaves out.
-    pub(super) fn rebuild(&mut self) {
+    pub(super) fn rebuild(&mut self, settings: &DetectSettings) {
         self.registry.rebuild();
+        if !settings.calendars.is_empty() {
+            let ids = 0..self.series.len() as u32;
+            for id in ids.filter(|id| self.series.get(*id).is_some()) {
+                self.calendars.admit(id, &self.registry, settings);
+            }
+        }
         self.waiting.rebuild();
         self.wheel.rebuild();
     }

@@ -42,6 +42,7 @@ impl Engine {
             origin_hour: clock.base_hour(),
             threshold: state.fleet.z(),
             withholds_drops: false,
+            calendar: None,
         };
         state.template.skip_to(t, &ctx);
         state.fleet.begin(t / self.tuning.hour, live);
@@ -82,6 +83,7 @@ impl Engine {
                 origin_hour: clock.base_hour(),
                 threshold: f64::INFINITY,
                 withholds_drops: false,
+                calendar: None,
             };
             state.template.skip_to(target, &ctx);
         }
@@ -107,6 +109,7 @@ impl Engine {
             origin_hour: clock.base_hour(),
             threshold: f64::INFINITY,
             withholds_drops: false,
+            calendar: None,
         };
         state.template = SeriesState::silent();
         state.template.skip_to(state.t, &ctx);
@@ -125,6 +128,7 @@ impl State {
             self.registry.forget(*id, self.t);
             self.series.forget(*id);
             self.wheel.forget(*id);
+            self.calendars.forget(*id);
             scores.forget(*id);
         }
         self.counts.forgotten += ids.len() as u64;

@@ -4,6 +4,7 @@
 //! the counts (`window`, `days`, `attribution`) and what decides (`series_state` per series,
 //! `fleet` over all). No clock, no randomness, no order but that of minutes and keys.
 
+pub mod calendar;
 pub mod fleet;
 pub mod series_state;
 pub mod settings;
@@ -11,6 +12,7 @@ pub mod verdict;
 
 mod attribution;
 mod bytes;
+mod calendars;
 mod clock;
 mod days;
 mod dispersion;
@@ -44,6 +46,7 @@ mod watermark;
 mod wheel;
 mod window;
 
+pub use calendars::{CalendarNow, InForce};
 pub use engine::{Engine, Need};
 pub use output::{NAMESPACE, Output, event_id, shared_event_id};
 pub use part::Unchangeable;

@@ -53,6 +53,8 @@ pub struct Recalibration {
     newest: u8,
     /// An incident was open when the running hour began.
     began_in_incident: bool,
+    /// Some of the running hour lay in a maintenance window.
+    is_maintained: bool,
     /// Largest z towards a Start of the running hour, and of the episode that it may continue.
     hour_z: f32,
     episode_z: f32,
@@ -69,7 +71,8 @@ impl Recalibration {
         tuning: &Tuning,
     ) -> Option<usize> {
         let peak = self.peak.take();
-        if age >= RECALIBRATION_AGE_HOURS && !self.began_in_incident {
+        let is_maintained = std::mem::take(&mut self.is_maintained);
+        if age >= RECALIBRATION_AGE_HOURS && !self.began_in_incident && !is_maintained {
             self.learn(peak.map_or(0.0, |peak| f64::from(peak.surprise)), tuning);
         }
         if let Some(peak) = peak
@@ -139,6 +142,12 @@ impl Recalibration {
         if hour >= FIRST_HOUR {
             self.hour_z = self.hour_z.max(start_z as f32);
         }
+    }
+
+    /// Passes over a judged bucket in a maintenance window: it is no precedent and no part of an
+    /// episode, and its hour says nothing of how often the series surprises.
+    pub fn pass_over(&mut self) {
+        self.is_maintained = true;
     }
 
     /// Whether this score towards a Start would be the largest of the running hour.

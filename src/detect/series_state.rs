@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calendars::InForce;
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
 use super::incident::Incidents;
@@ -13,11 +14,14 @@ use super::recent::Recent;
 use super::settings::{FIRST_DAY_HOURS, HISTORY_MINUTES, RECENT, Tuning, WEEK_HOURS};
 use super::surprise::Scene;
 pub use super::verdict::{Change, Context, EpisodeEnd, History, Judged, Phase, Verdict};
-use crate::model::prefetch_whole;
+use crate::model::{Minute, prefetch_whole};
 
 mod check;
 mod decision;
 mod visits;
+
+/// Hours of a life from which every hour of the week is known, whatever the local clock did.
+const KNOWN_WEEK_HOURS: u32 = WEEK_HOURS as u32 + 25;
 
 /// Everything the detector remembers of one series besides its history.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,8 @@ pub struct SeriesState {
     recent: Option<Box<Recent>>,
     recalibration: Recalibration,
     incidents: Incidents,
+    /// First bucket in which a Start that a maintenance window withholds counts as another one.
+    withheld_until: u32,
 }
 
 impl SeriesState {
@@ -86,11 +92,13 @@ impl SeriesState {
         }
         let mixture = self.expectation.lines.mixture(m, tuning);
         let mean = self.expectation.lines.mean(mixture, m, tuning);
-        self.learn(count, mixture, mean, ctx);
-        let mut recent = match self.recent.take() {
-            Some(recent) => recent,
-            None => Box::new(Recent::silent(self.past_means(tuning))),
-        };
+        // One that never counted is as one without a calendar: they begin alike.
+        let has_counted = count > 0 || self.silent_from > 0;
+        let is_maintained = has_counted && ctx.is_maintained();
+        let is_frozen = is_maintained || self.is_open();
+        self.learn(count, mixture, mean, is_frozen, tuning);
+        let after_window = ctx.calendar.and_then(|own| own.now.forgets_from);
+        let mut recent = self.take_recent(after_window.filter(|_| has_counted), t, tuning);
         recent.push(t, count, mean);
         self.now = t + 1;
         if count > 0 {
@@ -107,9 +115,13 @@ impl SeriesState {
         let surprise = scene.judge();
         let z = self.recalibration.z_with_precedents(t, &surprise, tuning);
         let start_z = self.start_z(&scene, &surprise, z, ctx);
-        self.recalibration
-            .observe(t / tuning.hour, &surprise, start_z, tuning);
-        let decision = self.decide(&scene, &surprise, z, start_z, ctx);
+        if is_maintained {
+            self.recalibration.pass_over();
+        } else {
+            self.recalibration
+                .observe(t / tuning.hour, &surprise, start_z, tuning);
+        }
+        let decision = self.decide(&scene, &surprise, (z, start_z), is_maintained, ctx);
         if let Some((from, to)) = decision.forgets {
             recent.forget(from.max(self.now.saturating_sub(RECENT as u32)), to);
         }
@@ -129,6 +141,7 @@ impl SeriesState {
         Judged {
             verdict,
             change: decision.change,
+            is_withheld_start: decision.is_withheld_start,
             episode_ended,
         }
     }
@@ -141,7 +154,10 @@ impl SeriesState {
             "bucket {t} is not late, the series is at {}",
             self.now
         );
-        if self.incidents.covers(t) {
+        let minute =
+            |t: u32| Minute(ctx.origin_hour * Minute::PER_HOUR + t * ctx.tuning.bucket_minutes);
+        let is_maintained = |own: InForce<'_>| own.calendar.is_maintained(minute(t));
+        if self.incidents.covers(t) || ctx.calendar.is_some_and(is_maintained) {
             return;
         }
         let hour = t / ctx.tuning.hour;
@@ -149,7 +165,8 @@ impl SeriesState {
         if hour == running {
             self.expectation.add_late(count as f64);
         } else if hour >= self.born && running - hour <= WEEK_HOURS as u32 {
-            self.expectation.correct(ctx.slot(hour), count as f64);
+            let slot = self.slot(hour, ctx);
+            self.expectation.correct(slot, count as f64);
         }
     }
 
@@ -211,7 +228,12 @@ impl SeriesState {
 
     /// Slot of the hour of the bucket passed last.
     fn slot_of_now(&self, ctx: &Context<'_>) -> usize {
-        ctx.slot(self.now.saturating_sub(1) / ctx.tuning.hour)
+        self.slot(self.now.saturating_sub(1) / ctx.tuning.hour, ctx)
+    }
+
+    /// Slot of the week of an hour.
+    fn slot(&self, hour: u32, ctx: &Context<'_>) -> usize {
+        ctx.slot(hour, hour - self.born.min(hour) >= KNOWN_WEEK_HOURS)
     }
 
     /// Closes the hour before bucket `now`, which is the first of an hour, and opens its own.
@@ -219,7 +241,12 @@ impl SeriesState {
         let tuning = ctx.tuning;
         let hour = self.now / tuning.hour;
         if hour > 0 {
-            self.expectation.close_hour(ctx.slot(hour - 1), tuning);
+            let slot = self.slot(hour - 1, ctx);
+            let ahead = match self.silent_from {
+                0 => 1,
+                _ => ctx.slots_ahead(hour - 1),
+            };
+            self.expectation.close_hour(slot, ahead, tuning);
         }
         if self.incidents.take_new_beginning() {
             self.expectation.begin_anew();
@@ -232,7 +259,8 @@ impl SeriesState {
             self.dispersion = Dispersion::default();
         }
         let phis = self.dispersion.phi();
-        self.expectation.open_hour(ctx.slot(hour), phis[0], tuning);
+        let slot = self.slot(hour, ctx);
+        self.expectation.open_hour(slot, phis[0], tuning);
         self.phis = phis.map(|phi| phi as f32);
         if self.recent.is_none() && self.expectation.lines.is_shaped() {
             self.recent = Some(Box::new(Recent::silent(self.past_means(tuning))));
@@ -273,11 +301,23 @@ impl SeriesState {
         self.now = end;
     }
 
-    /// Learns a bucket: winsorised, or not at all while an incident is open.
-    fn learn(&mut self, count: u64, mixture: f64, mean: f32, ctx: &Context<'_>) {
-        let tuning = ctx.tuning;
+    /// The rings before bucket `t`, which count as expected from `forgets_from` on.
+    fn take_recent(&mut self, forgets_from: Option<u32>, t: u32, tuning: &Tuning) -> Box<Recent> {
+        let mut recent = match self.recent.take() {
+            Some(recent) => recent,
+            None => Box::new(Recent::silent(self.past_means(tuning))),
+        };
+        if let Some(from) = forgets_from {
+            recent.forget(from, t);
+        }
+        recent
+    }
+
+    /// Learns a bucket: winsorised, or not at all while an incident is open or something is worked
+    /// on.
+    fn learn(&mut self, count: u64, mixture: f64, mean: f32, is_frozen: bool, tuning: &Tuning) {
         let expected = f64::from(mean);
-        let calls = if self.is_open() {
+        let calls = if is_frozen {
             expected
         } else {
             let phi = self.dispersion.phi_of_block(tuning.first_window);

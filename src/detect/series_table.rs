@@ -55,6 +55,11 @@ impl SeriesTable {
         self.first[id as usize]
     }
 
+    /// Ids there are, live or not.
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
     pub fn get_mut(&mut self, id: u32) -> &mut SeriesState {
         let state = self.states[id as usize].as_deref_mut();
         state.expect("a series that counted or is due has a state")

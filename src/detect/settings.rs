@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use crate::model::SHARDS;
 
 /// Buckets of recent counts and expectations a series keeps: the widest window, moved by the
@@ -70,6 +71,8 @@ pub struct DetectSettings {
     pub waiting_max: u32,
     /// No drop starts while all sources are proven idle.
     pub holds_drops: bool,
+    /// A series has the first whose scope covers it.
+    pub calendars: Vec<Calendar>,
     pub fleet: FleetScope,
 }
 
@@ -84,6 +87,7 @@ impl Default for DetectSettings {
             values_max: 64,
             waiting_max: 1_000_000,
             holds_drops: false,
+            calendars: Vec::new(),
             fleet: FleetScope::Whole,
         }
     }

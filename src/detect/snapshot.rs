@@ -128,7 +128,7 @@ impl Engine {
         state
             .check(&engine.settings, &engine.tuning, &engine.state)
             .map_err(SnapshotError::Inconsistent)?;
-        state.rebuild();
+        state.rebuild(&engine.settings);
         state.fleet.rebuild(&engine.state.fleet);
         engine.state = state;
         Ok(engine)
@@ -146,12 +146,17 @@ fn settings_text(settings: &DetectSettings) -> String {
         values_max,
         waiting_max,
         holds_drops,
+        calendars,
         fleet,
     } = settings;
+    let calendars = match calendars[..] {
+        [] => String::new(),
+        _ => format!(" calendars={calendars:?}"),
+    };
     format!(
         "budget_per_week={budget_per_week:?} fixed_z={fixed_z:?} profile={profile:?} \
          bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max} \
-         waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}"
+         waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}{calendars}"
     )
 }
 

@@ -26,6 +26,9 @@ pub struct EngineCounts {
     pub values_excess: u64,
     /// Series forgotten after long silence.
     pub forgotten: u64,
+    /// Starts that maintenance windows kept from being ones, those of one series within two hours
+    /// as one.
+    pub starts_in_maintenance: u64,
 }
 
 /// Counters, sizes and where the engine stands.
@@ -66,6 +69,7 @@ impl EngineCounts {
             self.entries_capped,
             self.values_excess,
             self.forgotten,
+            self.starts_in_maintenance,
         ];
         let can_go_on = counters.iter().all(|count| *count <= 1 << 62);
         require(can_go_on, "all", "they are counts that can go on")

@@ -4,6 +4,7 @@
 
 use crate::model::{Direction, EndReason, Explanation};
 
+use super::calendars::InForce;
 use super::quantile::quantiles;
 use super::settings::{Tuning, WEEK_HOURS};
 
@@ -17,6 +18,8 @@ pub struct Context<'a> {
     pub threshold: f64,
     /// No drop starts now: everything is silent, and the user wants to hear that only.
     pub withholds_drops: bool,
+    /// The calendar of the series, if it has one.
+    pub calendar: Option<InForce<'a>>,
 }
 
 /// The raw counts of one series, late ones included.
@@ -99,12 +102,45 @@ pub struct EpisodeEnd {
 pub struct Judged {
     pub verdict: Verdict,
     pub change: Option<Change>,
+    /// A Start that a maintenance window kept from being one; at most one in two hours.
+    pub is_withheld_start: bool,
     pub episode_ended: Option<EpisodeEnd>,
 }
 
 impl Context<'_> {
-    /// Slot of the week of an hour since the origin.
-    pub fn slot(&self, hour: u32) -> usize {
+    /// Slot of the week of an hour since the origin, as it is learned and expected; `knows_week`
+    /// once the series has lived a week, from when on holidays are like other days.
+    pub fn slot(&self, hour: u32, knows_week: bool) -> usize {
+        if let Some(own) = &self.calendar {
+            return own.calendar.slot(self.origin_hour + hour, knows_week);
+        }
+        self.slot_utc(hour)
+    }
+
+    /// Slots from the one of an hour to that of the hour after it: 1, but for local clocks that
+    /// are set forward (2 or more) or back (0).
+    pub fn slots_ahead(&self, hour: u32) -> u8 {
+        let Some(own) = &self.calendar else { return 1 };
+        let slot = |hour: u32| own.calendar.slot(self.origin_hour + hour, false);
+        let ahead = (slot(hour + 1) + WEEK_HOURS - slot(hour)) % WEEK_HOURS;
+        if ahead > WEEK_HOURS / 2 {
+            0
+        } else {
+            ahead as u8
+        }
+    }
+
+    /// Whether the bucket lies in a maintenance window.
+    pub fn is_maintained(&self) -> bool {
+        self.calendar.is_some_and(|own| own.now.is_maintained)
+    }
+
+    /// Whether the hours of the coming day have slots that follow each other.
+    pub fn is_plain_day(&self) -> bool {
+        self.calendar.is_none_or(|own| own.now.is_plain_day)
+    }
+
+    fn slot_utc(&self, hour: u32) -> usize {
         ((u64::from(self.origin_hour) + u64::from(hour)) % WEEK_HOURS as u64) as usize
     }
 }

@@ -73,6 +73,8 @@ pub struct ReplaySummary {
     pub ends: u64,
     /// Insights decided before `--from`.
     pub withheld: u64,
+    /// Starts that maintenance windows kept from being ones.
+    pub in_maintenance: u64,
     /// Mutes with what each hid.
     pub mutes: Vec<MuteView>,
     pub stories: StoriesView,
@@ -204,6 +206,13 @@ impl ReplaySummary {
             "insights   {} Start, {} End{withheld}",
             self.starts, self.ends
         )?;
+        if self.in_maintenance > 0 {
+            let starts = self.in_maintenance;
+            writeln!(
+                f,
+                "worked on  {starts} Start kept from being one by maintenance windows"
+            )?;
+        }
         self.write_mutes(f)?;
         write!(f, "{}", self.stories)?;
         let Some(threshold) = &self.threshold else {

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use insightd::detect::calendar::Calendar;
 use insightd::detect::fleet::{Fleet, HourReport, Threshold};
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::Tuning;
 use insightd::detect::verdict::{Change, Context, History, Phase};
-use insightd::detect::{DetectSettings, event_id, shared_event_id};
+use insightd::detect::{CalendarNow, DetectSettings, InForce, event_id, shared_event_id};
 use insightd::model::{
     Attribution, AttributionValue, Dimension, Direction, Edge, InsightEvent, Minute, ScoreRow,
     ScoreState, SeriesKey,
@@ -165,8 +166,15 @@ impl Oracle {
         if minute < origin + self.t.saturating_sub(reach) * width {
             return;
         }
+        let calendar = self.in_force(key, self.t.saturating_sub(1));
         let ctx = self.context();
-        let ctx = ctx_of(&self.tuning, ctx);
+        let ctx = Context {
+            calendar: calendar.as_ref().map(|(one, now)| InForce {
+                calendar: one,
+                now: *now,
+            }),
+            ..ctx_of(&self.tuning, ctx)
+        };
         let series = self.series.get_mut(key).expect("all keys are known");
         series.enter(minute, count, values, &self.settings);
         series.state.correct((minute - origin) / width, count, &ctx);
@@ -176,6 +184,22 @@ impl Oracle {
         let from_fleet = self.threshold.map(|threshold| threshold.z);
         let z = self.tuning.fixed_z.or(from_fleet).unwrap_or(f64::INFINITY);
         (self.origin.unwrap_or(0) / 60, z)
+    }
+
+    /// The calendar of a series, and what it says of bucket `t`, bucket by bucket.
+    fn in_force(&self, key: &SeriesKey, t: u32) -> Option<(Calendar, CalendarNow)> {
+        let mut calendars = self.settings.calendars.iter();
+        let calendar = calendars.find(|one| one.scope.covers(key.as_ref()))?;
+        let (origin, width) = (self.origin?, self.width());
+        let is_maintained = |t: u32| calendar.is_maintained(Minute(origin + t * width));
+        let remembered = (t.saturating_sub(63)..t).rev();
+        let window = remembered.take_while(|t| is_maintained(*t)).last();
+        let now = CalendarNow {
+            is_maintained: is_maintained(t),
+            forgets_from: window.filter(|_| !is_maintained(t)),
+            is_plain_day: true,
+        };
+        Some((calendar.clone(), now))
     }
 
     fn begin_hour(&mut self, minute: u32) {
@@ -217,7 +241,16 @@ impl Oracle {
         let ctx = ctx_of(&self.tuning, ctx);
         let mut changes = Vec::new();
         let (width, t) = (self.width(), self.t);
-        for series in self.series.values_mut() {
+        let keys = self.series.keys();
+        let calendars: Vec<_> = keys.map(|key| self.in_force(key, t)).collect();
+        for (series, calendar) in self.series.values_mut().zip(&calendars) {
+            let ctx = Context {
+                calendar: calendar.as_ref().map(|(one, now)| InForce {
+                    calendar: one,
+                    now: *now,
+                }),
+                ..ctx
+            };
             let (count, values) = counts.get(&*series.key).cloned().unwrap_or_default();
             if count > 0 {
                 series.enter(minute, count, &values, &self.settings);
@@ -362,6 +395,7 @@ fn ctx_of(tuning: &Tuning, (origin_hour, threshold): (u32, f64)) -> Context<'_> 
         origin_hour,
         threshold,
         withholds_drops: false,
+        calendar: None,
     }
 }
 

@@ -71,6 +71,7 @@ fn play(plan: &Plan, settings: &DetectSettings, visits: Visits) -> Outcome {
         origin_hour: ORIGIN_HOUR,
         threshold: plan.z_star,
         withholds_drops: false,
+        calendar: None,
     };
     let mut history = plan.counts();
     let mut late = plan.late_by_arrival().into_iter().peekable();
@@ -163,6 +164,7 @@ fn splits_change_no_bit(plan: &Plan, cuts: &[u32]) -> Result<(), TestCaseError> 
         origin_hour: ORIGIN_HOUR,
         threshold: plan.z_star,
         withholds_drops: false,
+        calendar: None,
     };
     let end = state.now() + 3000;
     let mut whole = state.clone();

@@ -30,6 +30,8 @@ impl SeriesState {
             Some(recent) => require(recent.is_sound(), "recent", "it has amounts")?,
             None => self.check_without_recent(frame)?,
         }
+        let is_near = self.withheld_until < self.now + tuning.continue_within.max(1);
+        require(is_near, "withheld_until", "it is within two hours")?;
         within("recalibration", self.recalibration.check(self.now))?;
         within("incidents", self.incidents.check(self.now, tuning))
     }

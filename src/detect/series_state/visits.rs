@@ -37,7 +37,10 @@ impl SeriesState {
                 return visit;
             }
         }
-        let may_sleep = hour == 60 && self.recent.is_none() && !self.recalibration.has_episode();
+        let may_sleep = hour == 60
+            && self.recent.is_none()
+            && !self.recalibration.has_episode()
+            && ctx.is_plain_day();
         // A window of an hour lies in two hours at most.
         if may_sleep
             && self
