@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::{DetectSettings, Tuning};
-use insightd::detect::verdict::{Context, History};
+use insightd::detect::verdict::{Context, History, Needed};
 
 const SERIES: usize = 100;
 const WEEK: u32 = 7 * 1440;
@@ -159,7 +159,7 @@ fn main() {
     let ctx = Context {
         tuning: &tuning,
         origin_hour: 490_896,
-        threshold: 7.0,
+        needed: Needed::both(7.0),
         withholds_drops: false,
         calendar: None,
     };

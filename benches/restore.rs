@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use insightd::config::{Settings, WrittenSettings};
-use insightd::detect::fleet::Threshold;
+use insightd::detect::budget::Class;
+use insightd::detect::fleet::{Fleet, HourReport, Thresholds};
 use insightd::detect::{DetectSettings, Engine, FleetScope, Output};
 use insightd::model::Minute;
 use insightd::protocol::{Checkpoint, CheckpointName};
@@ -176,7 +177,7 @@ fn engine(settings: &DetectSettings, series: usize, seed: u64) -> Engine {
     for minute in 0..MINUTES {
         let now = FIRST + minute as u32;
         if now.is_multiple_of(Minute::PER_HOUR) {
-            engine.know_threshold(now / Minute::PER_HOUR, threshold(series));
+            engine.know_thresholds(now / Minute::PER_HOUR, thresholds(series));
             engine.take_reports();
         }
         engine.observe(&traffic.minute(minute));
@@ -187,15 +188,13 @@ fn engine(settings: &DetectSettings, series: usize, seed: u64) -> Engine {
 }
 
 /// What the leader of a fleet of so many series might write.
-fn threshold(series: usize) -> Threshold {
-    Threshold {
-        z: 6.0,
-        alpha: 2.0,
-        beta: 1.0,
-        bins_used: 0,
-        z_nominal: 6.0,
-        live_series: series as u64 * u64::from(PARTITIONS),
-    }
+fn thresholds(series: usize) -> Thresholds {
+    let settings = DetectSettings::default();
+    let mut fleet = Fleet::new(&settings);
+    let mut report = HourReport::new(settings.classes());
+    report.class_mut(Class(0)).live_series = series as u64 * u64::from(PARTITIONS);
+    fleet.report(0, &report);
+    fleet.thresholds_for(3)
 }
 
 impl Stopwatch {

@@ -2,7 +2,7 @@
 
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::{DetectSettings, Profile, Tuning};
-use insightd::detect::verdict::{Change, Context, History};
+use insightd::detect::verdict::{Change, Context, History, Needed};
 use insightd::model::{Direction, Explanation};
 
 const ORIGIN_HOUR: u32 = 490_896;
@@ -49,7 +49,7 @@ fn starts(counts: &[u64], settings: &DetectSettings) -> Vec<(usize, Direction, E
     let ctx = Context {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
-        threshold,
+        needed: Needed::both(threshold),
         withholds_drops: false,
         calendar: None,
     };
@@ -217,7 +217,7 @@ fn states_stay_small() {
     let ctx = Context {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
-        threshold: 6.0,
+        needed: Needed::both(6.0),
         withholds_drops: false,
         calendar: None,
     };

@@ -12,8 +12,13 @@ mod streams;
 use std::collections::{BTreeMap, HashSet};
 
 use insightd::config::WrittenDocument;
-use insightd::detect::{DetectSettings, Engine, Output, SnapshotError};
-use insightd::model::{Edge, InsightEvent, Minute, ScoreRow};
+use insightd::detect::fleet::{Fleet, HourReport};
+use insightd::detect::{
+    Confirmed, DetectSettings, Engine, FleetScope, Insight, Output, ScopedBudget, SnapshotError,
+};
+use insightd::model::{
+    Direction, Edge, InsightEvent, LogRecord, Minute, Progress, Scope, ScoreRow, SourceState,
+};
 use oracle::Oracle;
 use proptest::prelude::*;
 use streams::{Random, Step, Stream, batch, stream};
@@ -185,10 +190,33 @@ fn wide_buckets_are_the_same_run_four_ways() {
     }
 }
 
+/// Surges of error rates, and everything of half of the names, have budgets of their own.
+fn scopes() -> Vec<ScopedBudget> {
+    let pattern = |text| glob::Pattern::new(text).ok();
+    vec![
+        ScopedBudget {
+            scope: Scope {
+                insight_type: pattern("ApiErrorRate*"),
+                direction: Some(Direction::Up),
+                ..Scope::default()
+            },
+            per_week: 300.0,
+        },
+        ScopedBudget {
+            scope: Scope {
+                event_name: pattern("*[02468]"),
+                ..Scope::default()
+            },
+            per_week: 200.0,
+        },
+    ]
+}
+
 #[test]
 fn the_oracle_agrees_over_two_weeks_with_the_fleet_layer() {
     let settings = DetectSettings {
         budget_per_week: 400.0,
+        budgets: scopes(),
         ..settings(None)
     };
     let out = check_oracle(&settings, &stream(5, 15, 45, 1));
@@ -240,6 +268,160 @@ fn the_oracle_agrees_with_calendars() {
             "interrupted",
         );
     }
+}
+
+/// Partitions of one fleet with whoever adds their reports up: what they decided, in the order of
+/// decisions and keys.
+fn in_parts(settings: &DetectSettings, stream: &Stream, parts: usize) -> Vec<InsightEvent> {
+    let part = DetectSettings {
+        fleet: FleetScope::Part,
+        ..settings.clone()
+    };
+    let mut engines: Vec<Engine> = (0..parts).map(|_| Engine::new(part.clone())).collect();
+    let mut fleet = Fleet::new(settings);
+    let mut reports: BTreeMap<u32, Vec<HourReport>> = BTreeMap::new();
+    let mut out = Output::default();
+    let origin = stream.steps.iter().filter_map(|step| match step {
+        Step::Rates(entries) => entries.iter().map(|entry| entry.minute).min(),
+        Step::Advance(_) => None,
+    });
+    let origin = origin.min().expect("the stream has counts") / 60;
+    engines
+        .iter_mut()
+        .for_each(|engine| engine.set_origin(Minute(origin * 60)));
+    for (position, step) in (0u64..).zip(&stream.steps) {
+        let mut blocked = vec![None; parts];
+        for (at, engine) in engines.iter_mut().enumerate() {
+            let record = match step {
+                Step::Rates(entries) => {
+                    let mut own = entries.clone();
+                    own.retain(|entry| entry.key.as_ref().shard() as usize % parts == at);
+                    let mut rates = batch(&own);
+                    rates.positions = (position, position + 1);
+                    LogRecord::Rates(rates)
+                }
+                Step::Advance(to) => LogRecord::Progress(Progress {
+                    source: 0,
+                    position,
+                    watermark: Minute(*to).start(),
+                    state: SourceState::Active,
+                }),
+            };
+            blocked[at] = engine.apply(&record, &mut out);
+        }
+        while blocked.iter().any(Option::is_some) {
+            for engine in &mut engines {
+                for (hour, report) in engine.take_reports() {
+                    reports.entry(hour).or_default().push(report);
+                }
+            }
+            while let Some(whole) = reports.remove(&(origin + fleet.next_hour())) {
+                assert_eq!(whole.len(), parts, "all wait for the same hour");
+                let hour = fleet.next_hour();
+                let mut sum = HourReport::default();
+                whole.iter().for_each(|report| sum += report);
+                fleet.report(hour, &sum);
+                let thresholds = fleet.thresholds_for(hour + 3);
+                for engine in &mut engines {
+                    engine.know_thresholds(origin + hour + 3, thresholds.clone());
+                }
+            }
+            for (need, engine) in blocked.iter_mut().zip(&mut engines) {
+                if need.is_some() {
+                    *need = engine.resume(&mut out);
+                }
+            }
+        }
+    }
+    sorted(out.insights)
+}
+
+fn sorted(mut insights: Vec<InsightEvent>) -> Vec<InsightEvent> {
+    insights.sort_by(|a, b| {
+        let order = |event: &InsightEvent| (event.decided_at, event.series.clone(), event.edge);
+        order(a).cmp(&order(b))
+    });
+    insights
+}
+
+/// One partition or several decide the same: budgets of scopes, strata and groups add up.
+#[test]
+fn a_fleet_in_parts_decides_as_a_whole() {
+    let settings = DetectSettings {
+        budget_per_week: 400.0,
+        budgets: scopes(),
+        ..settings(None)
+    };
+    let stream = stream(5, 15, 45, 1);
+    let whole = sorted(straight(&settings, &stream.steps).insights);
+    assert!(whole.len() > 4, "{} insights", whole.len());
+    for parts in [1, 3] {
+        let apart = in_parts(&settings, &stream, parts);
+        assert_eq!(format!("{apart:?}"), format!("{whole:?}"), "{parts} parts");
+    }
+}
+
+/// An engine with the fleet layer after 15 days of a stream, and its Starts of the second week.
+fn with_insights() -> (DetectSettings, Engine, Vec<InsightEvent>) {
+    let settings = DetectSettings {
+        budget_per_week: 2000.0,
+        ..settings(None)
+    };
+    let stream = stream(7, 15, 45, 1);
+    let mut engine = Engine::new(settings.clone());
+    let mut out = Output::default();
+    for step in &stream.steps {
+        feed(&mut engine, step, &mut out);
+    }
+    let is_late = |event: &InsightEvent| {
+        event.edge == Edge::Start && event.decided_at.0 + 7 * 1440 > stream.end()
+    };
+    out.insights.retain(is_late);
+    (settings, engine, out.insights)
+}
+
+/// A true incident that somebody confirmed is forgotten by the fit: by its identifier or by its
+/// series and time, once, and through a snapshot.
+#[test]
+fn a_confirmed_insight_leaves_the_fit() {
+    let (settings, engine, insights) = with_insights();
+    assert!(insights.len() > 2, "{} insights", insights.len());
+    let bytes = engine.snapshot();
+    let restored = || Engine::restore(settings.clone(), &bytes).expect("it was just taken");
+    let (mut by_id, mut by_span, mut untold) = (restored(), restored(), restored());
+    let mut forgotten = 0;
+    for event in &insights {
+        let id = Insight::Shared(event.shared_event_id);
+        let span = Insight::Span {
+            series: event.series.clone(),
+            from: event.minute,
+            to: Minute(event.minute.0 + 1),
+        };
+        let told = by_id.confirm(&id);
+        assert_ne!(told, Confirmed::Unknown);
+        assert_eq!(by_span.confirm(&span), told, "{event:?}");
+        assert_eq!(by_id.confirm(&id), Confirmed::Nothing);
+        forgotten += u32::from(told == Confirmed::Forgotten(1));
+    }
+    assert!(forgotten > 1, "{forgotten} of {}", insights.len());
+    let unknown = Insight::Shared(uuid::Uuid::from_u128(7));
+    assert_eq!(by_id.confirm(&unknown), Confirmed::Unknown);
+    let before = Insight::Span {
+        series: insights[0].series.clone(),
+        from: Minute(0),
+        to: Minute(1),
+    };
+    assert_eq!(untold.confirm(&before), Confirmed::Unknown);
+    assert!(by_id.snapshot() == by_span.snapshot());
+    assert!(by_id.snapshot() != bytes);
+    let told = by_id.snapshot();
+    by_id = Engine::restore(settings.clone(), &told).expect("it was just taken");
+    let end = untold.stats().closed.expect("it has judged").0;
+    let mut out = Output::default();
+    for engine in [&mut by_id, &mut by_span, &mut untold] {
+        engine.advance(Minute(end + 10 * 60), &mut out);
+    }
+    assert!(by_id.snapshot() == by_span.snapshot());
 }
 
 /// A jump over eight thousand years takes no time, in whatever steps it is made.

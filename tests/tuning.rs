@@ -7,13 +7,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use glob::Pattern;
+use insightd::detect::budget::ScopedBudget;
 use insightd::detect::settings::Profile;
 use insightd::detect::{DetectSettings, Engine, Output};
 use insightd::formats::{RecordContext, write_insight};
 use insightd::ingest::{RatesIngest, RowsSettings};
 use insightd::model::{
-    AttributionDelta, Dimension, EventTime, InsightEvent, InsightType, LogRecord, Minute, Progress,
-    RatesBuilder, SeriesRef, SourceCategory, SourceState,
+    AttributionDelta, Dimension, Direction, EventTime, Feedback, InsightEvent, InsightType,
+    LogRecord, Minute, Progress, RatesBuilder, Said, Scope, SeriesRef, SourceCategory, SourceState,
 };
 use insightd::service::Sweep;
 use insightd::synth::Random;
@@ -212,6 +214,102 @@ fn a_sweep_refuses_the_series_that_a_replay_refuses() {
             assert_eq!(found, expected[place], "seed {seed}, setting {place}");
         }
     }
+}
+
+/// Thresholds by scope and kind of rate: a survey has a bound for each scope.
+#[test]
+fn a_sweep_keeps_the_budgets_of_scopes() {
+    let scope = |account: &str, direction, per_week| ScopedBudget {
+        scope: Scope {
+            account: Some(Pattern::new(account).expect("a pattern")),
+            direction,
+            ..Scope::default()
+        },
+        per_week,
+    };
+    let scoped = |rest: f64, second: f64, drops: f64| DetectSettings {
+        budget_per_week: rest,
+        budgets: vec![
+            scope("2*", Some(Direction::Down), drops),
+            scope("2*", None, second),
+        ],
+        ..DetectSettings::default()
+    };
+    let grid = [
+        scoped(0.02, 200.0, 30.0),
+        scoped(200.0, 0.02, 0.02),
+        budget(4.0),
+        scoped(2.0, 20.0, 0.02),
+        scoped(100.0, 100.0, 100.0),
+    ];
+    for seed in 11..=12 {
+        let records = records_of(seed, |name| {
+            let number: u32 = name["Call".len()..].parse().expect("it ends with a number");
+            let is_error = number.is_multiple_of(3);
+            SeriesRef {
+                account: ["111122223333", "222233334444"][number as usize % 2],
+                insight_type: match is_error {
+                    true => InsightType::ApiErrorRate,
+                    false => InsightType::ApiCallRate,
+                },
+                error_code: if is_error { "Denied" } else { "" },
+                ..series(name)
+            }
+        });
+        let expected: Vec<String> = grid.iter().map(|one| whole(&records, one)).collect();
+        let said = |at: usize, account: &str| expected[at].matches(account).count();
+        assert!(said(0, "222233334444") > said(1, "222233334444"));
+        assert!(said(1, "111122223333") > said(0, "111122223333"));
+        let kept = keep(&records);
+        let sweep = Sweep {
+            kept: &kept,
+            threads: 2,
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
+        for (place, run) in swept.runs.iter().enumerate() {
+            let found = written(&run.insights);
+            assert_eq!(found, expected[place], "seed {seed}, setting {place}");
+        }
+    }
+}
+
+/// What people said is heeded by a sweep as by a replay.
+#[test]
+fn a_sweep_heeds_feedback() {
+    let records = records(21);
+    let mut engine = Engine::new(budget(200.0));
+    let mut output = Output::default();
+    for record in &records {
+        assert_eq!(engine.apply(record, &mut output), None);
+    }
+    let mut feedback = Vec::new();
+    for (number, one) in output.insights.iter().enumerate() {
+        let from = Minute(one.decided_at.0 + 90);
+        let until = Minute(FIRST + DAYS * 1440);
+        feedback.push(Feedback {
+            id: number as u128,
+            insight: one.shared_event_id.as_u128(),
+            from,
+            said: [Said::True, Said::Expected { until }, Said::NewNormal][number % 3],
+        });
+    }
+    assert!(feedback.len() > 10, "{}", feedback.len());
+    let grid = [200.0, 20.0, 600.0].map(|per_week| DetectSettings {
+        feedback: feedback.clone().into(),
+        ..budget(per_week)
+    });
+    let kept = keep(&records);
+    let sweep = Sweep {
+        kept: &kept,
+        threads: 2,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
+    for (run, settings) in swept.runs.iter().zip(&grid) {
+        assert_eq!(written(&run.insights), whole(&records, settings));
+    }
+    assert_ne!(whole(&records, &grid[0]), whole(&records, &budget(200.0)));
 }
 
 /// Rows of rates, whose series appear and vanish, come back from the kept form as they were.

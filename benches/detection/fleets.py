@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -17,6 +18,8 @@ FIRST_SCORED_DAY = 14
 ORIGIN = 1767571200
 SCORED = (ORIGIN + 86400 * FIRST_SCORED_DAY, ORIGIN + 86400 * DAYS)
 MINUTES = DAYS * 1440
+# Series of which counts are made at once.
+CHUNK = 500
 WEEKS = (DAYS - FIRST_SCORED_DAY) / 7
 
 
@@ -42,6 +45,60 @@ def make_reference(folder, series, seed):
     command = [sys.executable, generator, folder, "--series", series, "--seed", seed]
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
     return Fleet(folder, series, seed)
+
+
+def make_reference_clean(folder, series, seed, accounts=3):
+    """The clean half of a fleet of the reference data's generator, as several files of some series
+    each: its own functions, draw for draw, without holding all counts in memory."""
+    path = common.require_data("detection-fleets") / "fleet.py"
+    spec = importlib.util.spec_from_file_location("reference_fleet", path)
+    theirs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    origin = theirs.ORIGIN["normal"]
+    weekend = theirs.weekend(origin, MINUTES)
+    draws = numpy.random.default_rng([seed, len("normal")])
+    classes = draws.choice(8, size=series, p=theirs.SHARES["normal"])
+    groups = [deployments(draws, weekend) for _ in range(20)]
+    of_series = [groups[int(draws.integers(20))] for _ in range(series)]
+    folder.joinpath("clean").mkdir(parents=True, exist_ok=True)
+    with open(folder / "neutral.csv", "w") as neutral:
+        neutral.write("account,region,event_source,event_name,insight_type,error_code,start,end\n")
+        for first in range(0, series, CHUNK):
+            ids = range(first, min(series, first + CHUNK))
+            counts = numpy.zeros((len(ids), MINUTES), numpy.int64)
+            hours = numpy.zeros((len(ids), MINUTES // 60), numpy.uint8)
+            keys = []
+            for row, i in enumerate(ids):
+                name = theirs.CLASSES[classes[i]]
+                theirs.series(numpy.random.default_rng([seed, i, 7]), "normal", name, origin,
+                              of_series[i], counts[row], hours[row])
+                account, *rest = theirs.key(i, name)
+                keys.append((f"{int(account) - i % 3 + i % accounts}", *rest))
+            theirs.write_rates(folder / "clean" / f"{first:06}.csv", counts, keys, origin)
+            write_neutral(neutral, hours, keys, theirs)
+    return Fleet(folder, series, seed)
+
+
+def deployments(draws, weekend):
+    """One group of the reference generator: starts and lengths in minutes."""
+    found = []
+    for _ in range(draws.poisson(5 * MINUTES / 10080)):
+        day = int(draws.integers(DAYS))
+        if weekend[day * 1440] and draws.random() < 0.8:
+            continue
+        start = day * 1440 + int(draws.integers(9 * 60, 19 * 60))
+        found.append((start, int(draws.integers(5, 21))))
+    return sorted(found)
+
+
+def write_neutral(out, hours, keys, theirs):
+    """Runs of neutral hours as the reference generator writes them."""
+    for row, key in zip(hours, keys):
+        steps = numpy.diff(numpy.concatenate(([0], row, [0])).astype(int))
+        for start, end in zip(numpy.flatnonzero(steps == 1), numpy.flatnonzero(steps == -1)):
+            times = (theirs.iso(ORIGIN + 3600 * int(hour)) for hour in (start, end))
+            fields = (*key[:4], theirs.insight_type(key), key[4], *times)
+            out.write(",".join(fields) + "\n")
 
 
 def make_own(folder, series, seed):

@@ -4,9 +4,11 @@
 Replays fleets of labelled series, clean and injected, at fixed thresholds; reads the mean
 detection over twelve kinds of incidents at 0.1 and 0.01 false insights per series-week between
 the two nearest thresholds; does the same with plain detectors on the same counts; replays clean
-fleets with a budget and compares what was requested with what was observed.
+fleets with a budget and compares what was requested with what was observed: last on fleets of
+2,000 series, and in the long run of 20,000, whose bars are those of the issue.
 
   run.py                     short: one fleet of each family; with INSIGHTD_BENCH_SIZE=long: three
+  run.py --calibration       only those larger fleets, of the reference data's generator
   run.py --only own|reference  --seeds 1001 1002  --series 600  --skip-plain  --write
 
 Seeds 1 to 20 are for development; reports use others. Exits 3 when a bar is missed.
@@ -47,6 +49,16 @@ CONTINUING_BAR = 0.02
 # about 0.03 from fleet to fleet. The short run stays below the bars by twice that.
 ALLOWANCE = 0.0 if common.IS_LONG else 0.06
 SHORT_SEEDS, LONG_SEEDS = (3101,), (3101, 3102, 3103)
+# Larger fleets: (series, seeds, accounts, requests).
+SHORT_CALIBRATION = ((2000, (4101,), 3, (0.1, 0.03, 0.01)),)
+LONG_CALIBRATION = (
+    (2000, (4101, 4102, 4103, 4104, 4105), 3, (0.1, 0.03, 0.01)),
+    (2000, (4111, 4112), 1, (0.1, 0.03, 0.01)),
+    (2000, (4121, 4122), 50, (0.1, 0.03, 0.01)),
+    (20000, (4201,), 3, (0.001,)),
+)
+# False insights over those requested, and all over requested.
+FALSE_BAR, ALL_BAR = (0.3, 1.0), 2.0
 WORKERS = 2
 
 
@@ -263,6 +275,52 @@ def budget_section(report, family, several):
                "events are expected).")
 
 
+def calibration_section(report):
+    """Requested against observed on larger fleets, with the bars. The short run, of one fleet, has
+    twenty false insights at 0.01 and shows the figures without judging those of fewer than 100."""
+    report.say("\n## Calibration on fleets of the reference generator\n")
+    report.say("| series | accounts | seeds | requested | false | all | false / requested | "
+               "all / requested | |")
+    report.say("|---|---|---|---|---|---|---|---|---|")
+    for series, seeds, accounts, requests in (LONG_CALIBRATION if common.IS_LONG
+                                              else SHORT_CALIBRATION):
+        counts = {request: [0, 0] for request in requests}
+        for seed in seeds:
+            with common.scratch() as scratch:
+                fleet = fleets.make_reference_clean(pathlib.Path(scratch), series, seed, accounts)
+                for request, (false, total) in calibrate(fleet, requests).items():
+                    counts[request][0] += false
+                    counts[request][1] += total
+        weeks = series * len(seeds) * fleets.WEEKS
+        for request, (false, total) in counts.items():
+            expected = request * weeks
+            shares = false / expected, total / expected
+            holds = FALSE_BAR[0] <= shares[0] <= FALSE_BAR[1] and shares[1] <= ALL_BAR
+            is_judged = common.IS_LONG or expected >= 100
+            verdict = ("ok" if holds else "MISSED") if is_judged else ""
+            report.say(f"| {series} | {accounts} | {len(seeds)} | {request} | {false} | {total} | "
+                       f"{shares[0]:.2f} | {shares[1]:.2f} | {verdict} |")
+            if is_judged and not holds:
+                report.missed.append(f"calibration of {series} series in {accounts} accounts "
+                                     f"at {request}")
+    report.say(f"\nBars: false / requested {FALSE_BAR[0]} to {FALSE_BAR[1]}, all / requested at "
+               f"most {ALL_BAR}.")
+
+
+def calibrate(fleet, requests):
+    """{request: (false insights, all)} of the scored days."""
+    neutral = fleet.neutral()
+
+    def count(request):
+        config, out = (fleet.path(f"{request}.{end}") for end in ("toml", "ndjson"))
+        config.write_text(f"[detector]\nbudget_per_week = {request * fleet.series:g}\n")
+        common.run("replay", "-c", config, "--format", "rates", "--out", out, fleet.path("clean"))
+        insights, _, _ = scoring.read_insights(out)
+        return scoring.false_and_all(insights, neutral, *fleets.SCORED)
+    # A replay of 20,000 series needs two gigabytes; two at a time are enough.
+    return dict(zip(requests, each(requests, count)))
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -270,6 +328,7 @@ def parse():
     parser.add_argument("--series", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+",
                         default=LONG_SEEDS if common.IS_LONG else SHORT_SEEDS)
+    parser.add_argument("--calibration", action="store_true", help="the larger fleets only")
     parser.add_argument("--skip-plain", action="store_true")
     parser.add_argument("--write", action="store_true", help="keep the report in results/")
     return parser.parse_args()
@@ -310,12 +369,15 @@ def bench(report, family, several, arguments):
 def main():
     arguments, report = parse(), Report()
     head(report, arguments)
-    for family, make in families(arguments).items():
+    several_families = {} if arguments.calibration else families(arguments)
+    for family, make in several_families.items():
         with common.scratch() as scratch:
             place = pathlib.Path(scratch)
             several = each(arguments.seeds, lambda seed: make(place / str(seed),
                                                               arguments.series, seed))
             bench(report, family, several, arguments)
+    if (common.DATA / "detection-fleets").exists() and arguments.only != "own":
+        calibration_section(report)
     report.say("\nMissed: " + "; ".join(report.missed) if report.missed else "\nAll bars hold.")
     if arguments.write:
         out = HERE / "results" / f"{datetime.date.today()}.md"

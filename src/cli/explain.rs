@@ -53,8 +53,9 @@ Examples:
 
 impl ExplainCommand {
     pub fn run(self, _is_quiet: bool) -> Result<Exit, CliError> {
-        let settings = self.config.load_for_a_look()?;
+        let mut settings = self.config.load_for_a_look()?;
         let knowledge = knowledge::load(&settings)?;
+        knowledge::give(&mut settings, &knowledge);
         let interrupt = Interrupt::install()?;
         let expanded = expand(&self.input.paths);
         for problem in &expanded.problems {

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::CliError;
 use super::arguments::parse_time;
+use super::{CliError, Exit};
 use crate::config::{Seconds, Settings};
 use crate::formats::{KnowledgeRead, OWNER_BYTES_MAX, REASON_BYTES_MAX, check_text};
-use crate::model::{EventTime, Knowledge, Minute};
+use crate::model::{EventTime, Feedback, Knowledge, Minute};
+use crate::sink::Target;
 use crate::store::{KnowledgeFile, KnowledgeLimits};
 
 /// What the settings' file of knowledge holds; nothing without one.
@@ -16,6 +17,11 @@ pub fn load(settings: &Settings) -> Result<Arc<[Knowledge]>, CliError> {
         None => Ok(Arc::default()),
         Some(file) => Ok(read(&file, settings)?.into()),
     }
+}
+
+/// Has the detector heed what is known.
+pub fn give(settings: &mut Settings, knowledge: &[Knowledge]) {
+    settings.detect.feedback = Feedback::all(knowledge).into();
 }
 
 /// The records of a file, with a warning for what is none.
@@ -102,6 +108,14 @@ pub fn in_force_from(asked: Option<EventTime>) -> Minute {
             Minute((seconds / 60 + 1) as u32)
         }
     }
+}
+
+/// Data to standard output.
+pub fn print(bytes: &[u8]) -> Result<Exit, CliError> {
+    let mut target = Target::stdout();
+    target.write(bytes)?;
+    target.flush()?;
+    Ok(Exit::Done)
 }
 
 pub fn parse_owner(text: &str) -> Result<String, String> {

@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod exit;
 mod explain;
+mod feedback;
 mod grid;
 mod interrupt;
 mod knowledge;
@@ -59,6 +60,7 @@ enum Command {
     Diff(diff::DiffCommand),
     Simulate(simulate::SimulateArgs),
     Explain(explain::ExplainCommand),
+    Feedback(feedback::FeedbackCommand),
     Mute(mute::MuteCommand),
     Config(config::ConfigCommand),
     State(state::StateCommand),
@@ -136,6 +138,7 @@ fn run(command: Command, is_quiet: bool, filter: Option<&str>) -> Result<Exit, C
         Command::Diff(command) => command.run(),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
+        Command::Feedback(command) => command.run(),
         Command::Mute(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::State(command) => command.run(),

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::arguments::{ConfigArgument, format_named, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
-use super::knowledge::{TimeOrSpan, file_to_write, in_force_from, load, parse_owner, parse_reason};
+use super::knowledge::{
+    TimeOrSpan, file_to_write, give, in_force_from, load, parse_owner, parse_reason, print,
+};
 use super::{CliError, Exit};
 use crate::formats::{RecordContext, write_knowledge};
 use crate::model::{Direction, EventTime, Knowledge, Known, Mute, Scope};
@@ -182,9 +184,10 @@ impl RemoveCommand {
 
 impl ListCommand {
     fn run(self) -> Result<Exit, CliError> {
-        let settings = self.config.load_for_a_look()?;
+        let mut settings = self.config.load_for_a_look()?;
         file_to_write(&settings)?;
         let knowledge = load(&settings)?;
+        give(&mut settings, &knowledge);
         if self.export {
             let lines: Vec<u8> = knowledge.iter().flat_map(write_knowledge).collect();
             return print(&lines);
@@ -285,11 +288,4 @@ fn parse_direction(text: &str) -> Result<Direction, String> {
         "down" => Ok(Direction::Down),
         _ => Err("write up or down".to_string()),
     }
-}
-
-fn print(bytes: &[u8]) -> Result<Exit, CliError> {
-    let mut target = Target::stdout();
-    target.write(bytes)?;
-    target.flush()?;
-    Ok(Exit::Done)
 }

@@ -14,7 +14,7 @@ use super::knowledge;
 use super::outputs::check_outputs;
 use super::{CliError, Exit};
 use crate::config::Settings;
-use crate::detect::Engine;
+use crate::detect::{Engine, EngineStats};
 use crate::formats::RecordContext;
 use crate::model::{EventTime, Knowledge, Minute};
 use crate::service::{
@@ -82,7 +82,9 @@ Examples:
 
 impl ReplayCommand {
     pub fn run(self, is_quiet: bool) -> Result<Exit, CliError> {
-        let settings = self.config.load()?;
+        let mut settings = self.config.load()?;
+        let knowledge = knowledge::load(&settings)?;
+        knowledge::give(&mut settings, &knowledge);
         let kind = self.input.kind(&settings)?;
         let threads = self.input.threads()?;
         if let (Some(from), Some(until)) = (self.from, self.until)
@@ -93,7 +95,6 @@ impl ReplayCommand {
             )));
         }
         let (engine, since) = self.restore(&settings)?;
-        let knowledge = knowledge::load(&settings)?;
         let expanded = expand(&self.input.paths);
         check_outputs(&self.output_paths(), &expanded.files)?;
         for problem in &expanded.problems {
@@ -292,6 +293,7 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
         starts: pipeline.starts(),
         ends: pipeline.ends(),
         withheld: delivery.map_or(0, Delivery::withheld),
+        feedback: (stats.feedback_heeded, settings.detect.feedback.len() as u64),
         in_maintenance: stats.counts.starts_in_maintenance,
         mutes: delivery.map_or(Vec::new(), |one| one.mutes().to_vec()),
         stories: delivery.map(Delivery::stories).unwrap_or_default(),
@@ -309,6 +311,8 @@ fn threshold(pipeline: &Pipeline<'_>, settings: &Settings) -> Option<ThresholdVi
     pipeline.detection().threshold().map(|z| ThresholdView {
         z,
         budget_per_week: stats.threshold.map(|_| settings.detect.budget_per_week),
+        has_scopes: stats.threshold.is_some() && !settings.detect.budgets.is_empty(),
+        warning: EngineStats::warning_of(stats.beyond_verified),
         starts_per_week: (weeks >= 1.0).then(|| pipeline.starts() as f64 / weeks),
     })
 }

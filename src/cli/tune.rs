@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::arguments::ConfigArgument;
 use super::recording::RecordingArguments;
 use super::report_file::{Form, ReportFiles, json, write_text};
-use super::{CliError, Exit, grid};
+use super::{CliError, Exit, grid, knowledge};
 use crate::config::RatesLogKind;
 use crate::service::tune::{TuneJob, TuneProgress};
 use crate::tuning::report::TuneReport;
@@ -35,7 +35,7 @@ pub struct TuneCommand {
     /// [default: the present ones and budgets from a tenth to thirty times]
     #[arg(long, value_name = "FILE")]
     grid: Option<PathBuf>,
-    /// False insights a week that you accept [default: detector.budget_per_week]
+    /// False insights a week that you accept [default: those of the settings]
     #[arg(long, value_name = "N")]
     budget: Option<f64>,
 }
@@ -61,7 +61,9 @@ impl TuneCommand {
     pub fn run(self, is_quiet: bool) -> Result<Exit, CliError> {
         let document = self.config.read()?;
         let present = document.check()?;
-        let budget = self.budget.unwrap_or(present.detect.budget_per_week);
+        let budget = self
+            .budget
+            .unwrap_or_else(|| present.detect.budget_in_all());
         if !(0.001..=1e6).contains(&budget) {
             let problem = format!("--budget: {budget} is not between 0.001 and 1000000");
             return Err(CliError::Usage(problem));
@@ -77,6 +79,9 @@ impl TuneCommand {
         }
         let labels = self.labels.as_deref().map(read_labels).transpose()?;
         let input = self.recording.open(&present)?;
+        for setting in &mut settings {
+            knowledge::give(&mut setting.settings, &input.replay.knowledge);
+        }
         let job = TuneJob {
             replay: input.replay.clone(),
             settings,

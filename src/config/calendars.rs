@@ -3,10 +3,11 @@
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::knowledge_written::{WrittenCalendar, WrittenMaintenance, WrittenScope};
+use super::budgets::scope;
+use super::knowledge_written::{WrittenCalendar, WrittenMaintenance};
 use super::settings::{Problem, problem};
 use crate::detect::calendar::{CALENDARS_MAX, Calendar, Maintenance};
-use crate::model::{EventTime, Minute, Scope};
+use crate::model::{EventTime, Minute};
 
 /// Windows and holidays of one calendar.
 const WINDOWS_MAX: usize = 100;
@@ -47,7 +48,7 @@ pub fn check(written: &[WrittenCalendar]) -> Result<Vec<Calendar>, Problem> {
             text.parse::<Date>().map_err(wrong)
         });
         calendars.push(Calendar {
-            scope: scope(&format!("{key}.scope"), &one.scope)?,
+            scope: scope(&format!("{key}.scope"), &one.scope, None)?,
             maintenance,
             holidays: holidays.collect::<Result<_, _>>()?,
             like: weekday(&format!("{key}.like"), &one.like)?,
@@ -55,19 +56,6 @@ pub fn check(written: &[WrittenCalendar]) -> Result<Vec<Calendar>, Problem> {
         });
     }
     Ok(calendars)
-}
-
-fn scope(key: &str, written: &WrittenScope) -> Result<Scope, Problem> {
-    let patterns = [
-        &written.account,
-        &written.region,
-        &written.event_source,
-        &written.event_name,
-        &written.insight_type,
-        &written.error_code,
-    ];
-    Scope::parse(patterns.map(Option::as_deref), None)
-        .map_err(|(field, text)| problem(&format!("{key}.{field}"), text))
 }
 
 /// The zone of an IANA name, out of the tables that are built in.

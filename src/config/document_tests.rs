@@ -257,3 +257,68 @@ fn the_service_keeps_the_rates_log_in_kafka_alone() {
     let segments = "[rates_log]\nkind = \"segments\"\npath = \"x\"\n";
     assert_eq!(check(segments), refused);
 }
+
+#[test]
+fn budgets_of_scopes_are_read_and_change_the_hash() {
+    let text = "[detector]\nbudget_per_week = 3.0\n\
+                [[detector.budgets]]\nscope = { account = \"1*\", error_code = \"\" }\n\
+                direction = \"down\"\nper_week = 0.5\n\
+                [[detector.budgets]]\nscope.event_source = \"iam.amazonaws.com\"\nper_week = 1\n";
+    let settings = read(text, &[]).unwrap().check().unwrap();
+    let budgets = &settings.detect;
+    assert_eq!(budgets.budgets(), [3.0, 0.5, 1.0]);
+    let names = [
+        "account=1*,error_code=,direction=down",
+        "event_source=iam.amazonaws.com",
+    ];
+    assert_eq!(budgets.scope_names(), names);
+    let other = text.replace("\"1*\"", "\"2*\"");
+    let other = read(&other, &[]).unwrap().check().unwrap();
+    assert_ne!(other.hash, settings.hash);
+    // The text that stands in the rates log says the same.
+    let again = Settings::from_canonical(&settings.canonical).unwrap();
+    assert_eq!(again.detect, settings.detect);
+}
+
+#[test]
+fn budgets_that_cannot_be_meant_are_refused() {
+    let check = |text: &str, error: &str| check_error(text, &[], error);
+    let budget = |lines: &str| format!("[[detector.budgets]]\n{lines}\n");
+    check(
+        &budget("scope = { acount = \"1\" }\nper_week = 1"),
+        "insightd.toml:2: detector.budgets[0].scope.acount: no such key; \
+         did you mean `detector.budgets[0].scope.account`?",
+    );
+    check(
+        &budget("scope = { account = \"1\" }\nper_week = 0.0001"),
+        "insightd.toml:3: detector.budgets[0].per_week: \
+         0.0001 is not between 0.001 and 1000000 false insights a week",
+    );
+    check(
+        &budget("per_week = 1"),
+        "insightd.toml:1: detector.budgets[0]: it names nothing and so takes everything; \
+         detector.budget_per_week is for that",
+    );
+    check(
+        &budget("scope = { insight_type = \"ApiCalls\" }\nper_week = 1"),
+        "insightd.toml:2: detector.budgets[0].scope.insight_type: \
+         `ApiCalls` is neither ApiCallRateInsight nor ApiErrorRateInsight",
+    );
+    check(
+        &budget("scope = { event_name = \"[a\" }\nper_week = 1"),
+        "insightd.toml:2: detector.budgets[0].scope.event_name: \
+         `[a` is no pattern: Pattern syntax error near position 0: invalid range pattern",
+    );
+    let twice = budget("direction = \"up\"\nper_week = 1").repeat(2);
+    check(
+        &twice,
+        "insightd.toml:1: detector.budgets[1]: detector.budgets[0] has all that this one names",
+    );
+    let many: String = (0..17)
+        .map(|i| budget(&format!("scope.account = \"{i}\"\nper_week = 1")))
+        .collect();
+    check(
+        &many,
+        "insightd.toml:1: detector.budgets: there are 17, at most 16 are kept",
+    );
+}

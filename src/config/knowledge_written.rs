@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
+use super::written::WrittenScope;
 
 /// What people know better than the data: mutes, and feedback on insights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,27 +57,6 @@ pub struct WrittenMaintenance {
     pub from: String,
     /// The same, exclusive; a time of the day that is not later is that of the next day.
     pub to: String,
-}
-
-/// Which series; what is unset matches any. Texts are exact, or have `*` (any text), `?` (any
-/// character) and `[...]` (any of these characters).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct WrittenScope {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_source: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_name: Option<String>,
-    /// `ApiCallRateInsight` or `ApiErrorRateInsight`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub insight_type: Option<String>,
-    /// Empty for call rates.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_code: Option<String>,
 }
 
 impl Default for WrittenCalendar {

@@ -4,6 +4,7 @@
 //! against each other they become [`Settings`]. A wrong key or value is an error that says
 //! what is wrong, where, and what to do. It reads no file and no environment itself.
 
+mod budgets;
 mod calendars;
 mod document;
 mod knowledge;

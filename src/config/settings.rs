@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::budgets;
 use super::calendars;
 use super::knowledge::{self, KnowledgeSettings};
 use super::service::holds_drops;
@@ -226,8 +227,10 @@ fn ingest_settings(written: &WrittenSettings) -> Result<IngestSettings, Problem>
 }
 
 fn detect_settings(written: &WrittenSettings) -> Result<DetectSettings, Problem> {
+    let budgets = budgets::check(&written.detector)?;
     Ok(DetectSettings {
         budget_per_week: written.detector.budget_per_week,
+        budgets,
         fixed_z: written.detector.fixed_z,
         profile: profile(written),
         bucket_minutes: bucket_minutes(written),
@@ -236,6 +239,7 @@ fn detect_settings(written: &WrittenSettings) -> Result<DetectSettings, Problem>
         waiting_max: written.limits.waiting_max,
         holds_drops: holds_drops(written),
         calendars: calendars::check(&written.calendars)?,
+        feedback: Arc::default(),
         fleet: FleetScope::Whole,
     })
 }
@@ -285,11 +289,7 @@ pub(super) fn problem(key: &str, text: impl Into<String>) -> Problem {
 
 fn check_ranges(written: &WrittenSettings) -> Result<(), Problem> {
     let detector = &written.detector;
-    let budget = detector.budget_per_week;
-    if !(budget.is_finite() && (0.001..=1e6).contains(&budget)) {
-        let text = format!("{budget} is not between 0.001 and 1000000 false insights a week");
-        return Err(problem("detector.budget_per_week", text));
-    }
+    budgets::check_amount("detector.budget_per_week", detector.budget_per_week)?;
     if let Some(z) = detector.fixed_z
         && !(z.is_finite() && (0.0..=1e6).contains(&z))
     {

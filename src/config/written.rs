@@ -57,12 +57,57 @@ pub struct WrittenDetector {
     /// What kind of unusual counts: "default" (the budget decides), "compat" (as eager as AWS) or
     /// "watch" (about one insight per series and week).
     pub profile: ProfileName,
-    /// False insights a week that are acceptable over all series together; heeded by profile
-    /// "default" without fixed_z.
+    /// False insights a week that are acceptable over all series together, but for those that
+    /// `budgets` names; heeded by profile "default" without fixed_z.
     pub budget_per_week: f64,
+    /// Budgets of their own for parts of all series; of several that match the first counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<WrittenBudget>,
     /// Score a Start needs, fixed by hand; wins over profile and budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed_z: Option<f64>,
+}
+
+/// A budget of its own for a part of all series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenBudget {
+    /// Which series.
+    #[serde(default)]
+    pub scope: WrittenScope,
+    /// Only surges ("up", new activity included) or only drops ("down"); unset, both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<DirectionName>,
+    /// False insights a week that are acceptable over all that matches.
+    pub per_week: f64,
+}
+
+/// Which series; what is unset matches any. Texts are exact, or have `*` (any text), `?` (any
+/// character) and `[...]` (any of these characters).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WrittenScope {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_name: Option<String>,
+    /// `ApiCallRateInsight` or `ApiErrorRateInsight`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insight_type: Option<String>,
+    /// Empty for call rates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectionName {
+    Up,
+    Down,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -192,6 +237,7 @@ impl Default for WrittenDetector {
         WrittenDetector {
             profile: ProfileName::Default,
             budget_per_week: 1.0,
+            budgets: Vec::new(),
             fixed_z: None,
         }
     }

@@ -61,6 +61,17 @@ impl Calendars {
         }
     }
 
+    /// Finds all series' calendars anew: after a snapshot, or with other settings.
+    pub fn rebuild(&mut self, registry: &Registry, settings: &DetectSettings) {
+        *self = Calendars::default();
+        if settings.calendars.is_empty() {
+            return;
+        }
+        for id in registry.live_ids() {
+            self.admit(id, registry, settings);
+        }
+    }
+
     /// Forgets a series.
     pub fn forget(&mut self, id: u32) {
         let Some(own) = self.of_series.get_mut(id as usize) else {

@@ -5,17 +5,22 @@
 //! nothing ever sweeps all series per minute. Nothing here depends on batch cuts, on the order of
 //! entries or on series ids.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::attribution::{Keeper, Recent, Share};
+use super::attribution::Recent;
+use super::budget::Class;
 use super::calendars::Calendars;
 use super::clock::Clock;
-use super::days::{Days, HOURS, TOTAL};
+use super::days::Days;
 use super::fleet_hours::FleetHours;
 use super::history::SeriesHistory;
 use super::incidents::{Incidents, Sources};
-use super::open_minutes::{MinuteRows, OpenMinutes};
+use super::ledger::Ledger;
+use super::open_minutes::OpenMinutes;
 use super::output::Output;
+use super::places::Places;
 use super::registry::Registry;
 use super::score_rows::ScoreRows;
 use super::series_state::SeriesState;
@@ -23,7 +28,7 @@ use super::series_table::SeriesTable;
 use super::settings::{DetectSettings, HISTORY_MINUTES, Tuning};
 use super::stats::EngineCounts;
 use super::strings::Strings;
-use super::verdict::{Change, Context};
+use super::verdict::{Change, Context, Needed};
 use super::watermark::Watermarks;
 use super::wheel::Wheel;
 use super::window::Window;
@@ -58,6 +63,9 @@ pub(super) struct State {
     pub(super) recent: Recent,
     pub(super) wheel: Wheel,
     pub(super) incidents: Incidents,
+    pub(super) ledger: Ledger,
+    /// Feedback that was heeded.
+    pub(super) told: BTreeSet<u128>,
     pub(super) fleet: FleetHours,
     pub(super) counts: EngineCounts,
     #[serde(skip)]
@@ -67,6 +75,8 @@ pub(super) struct State {
     /// Origin of the fleet that this engine is a part of, once it is known.
     #[serde(skip)]
     pub(super) fleet_origin: Option<Minute>,
+    #[serde(skip)]
+    pub(super) places: Places,
 }
 
 /// What an engine that holds a part of a fleet has to be told before it goes on.
@@ -82,10 +92,10 @@ pub enum Need {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// (id, count) of the bucket, in order of id.
-    active: Vec<(u32, u64)>,
+    pub(super) active: Vec<(u32, u64)>,
     due: Vec<u32>,
     visits: Vec<(u32, u64)>,
-    deltas: Vec<(u32, u64)>,
+    pub(super) deltas: Vec<(u32, u64)>,
     changes: Vec<(u32, Change)>,
     pub(super) forgotten: Vec<u32>,
 }
@@ -111,11 +121,14 @@ impl Engine {
             recent: Recent::default(),
             wheel: Wheel::new(),
             incidents: Incidents::default(),
+            ledger: Ledger::default(),
+            told: BTreeSet::new(),
             fleet: FleetHours::new(&settings, &tuning),
             counts: EngineCounts::default(),
             calendars: Calendars::default(),
             digest: 0,
             fleet_origin: None,
+            places: Places::default(),
         };
         Engine::with_state(settings, state)
     }
@@ -252,6 +265,7 @@ impl Engine {
     fn close(&mut self, mut clock: Clock, out: &mut Output) {
         if self.state.t.is_multiple_of(self.tuning.hour) {
             clock = self.begin_hour(clock);
+            self.heed(&clock);
         }
         let t = self.state.t;
         self.tally(clock);
@@ -318,14 +332,18 @@ impl Engine {
     fn judge(&mut self, clock: Clock, out: &mut Output) {
         let state = &mut self.state;
         let t = state.t;
-        let ctx = Context {
+        let mut ctx = Context {
             tuning: &self.tuning,
             origin_hour: clock.base_hour(),
-            threshold: state.fleet.z(),
+            needed: Needed::both(f64::INFINITY),
             withholds_drops: self.settings.holds_drops && state.watermarks.is_silent(),
             calendar: None,
         };
-        state.digest = mixed(state.digest, u64::from(clock.minute(t).0), ctx.threshold);
+        let minute = u64::from(clock.minute(t).0);
+        for class in 0..self.settings.classes() {
+            let z = state.fleet.z(Class(class as u8));
+            state.digest = mixed(state.digest, minute, z);
+        }
         self.scratch.changes.clear();
         let visits = &self.scratch.visits;
         for (position, (id, count)) in visits.iter().copied().enumerate() {
@@ -342,6 +360,11 @@ impl Engine {
                 id,
                 first: state.series.first(id),
             };
+            let place = state.places.of(id);
+            ctx.needed = Needed {
+                up: state.fleet.z(place.up),
+                down: state.fleet.z(place.down),
+            };
             let own;
             let ctx = if self.settings.calendars.is_empty() {
                 &ctx
@@ -353,8 +376,10 @@ impl Engine {
             let judged = series.minute(t, count, ctx, &history);
             state.digest = mixed(state.digest, count, judged.verdict.z);
             state.wheel.set(id, series.next_visit(ctx), t);
-            if let Some(episode) = judged.episode_ended {
-                state.fleet.add(episode);
+            if let Some(episode) = judged.episode_ended
+                && state.ledger.close(id, &episode)
+            {
+                state.fleet.add(episode, place);
             }
             state.counts.starts_in_maintenance += u64::from(judged.is_withheld_start);
             if let Some(change) = judged.change {
@@ -386,62 +411,14 @@ impl Engine {
             values: &state.values,
             recent: &state.recent,
             fleet: &state.fleet,
+            places: &state.places,
         };
         for (id, change) in self.scratch.changes.drain(..) {
             let event = state.incidents.decide(id, state.t, change, &sources);
+            let hour = state.t / self.tuning.hour;
+            let width = self.tuning.bucket_minutes;
+            state.ledger.note(id, hour, &event, width);
             out.insights.push(event);
-        }
-    }
-
-    /// Applies what waits for minutes that are closed: exact everywhere, but no decision changes.
-    fn apply_late(&mut self) {
-        let state = &mut self.state;
-        while let Some(minute) = state.waiting.first_late() {
-            let counts = &mut state.counts;
-            let reach = |clock: &Clock| clock.minute(state.window.first());
-            let Some(clock) = state.clock.filter(|clock| minute >= reach(clock).0) else {
-                state.waiting.drop_late(minute, &mut state.values, |row| {
-                    counts.drop_correction(row.count);
-                });
-                continue;
-            };
-            let taken =
-                state
-                    .waiting
-                    .take_late(minute, &mut state.registry, &mut state.values, |row| {
-                        counts.refuse(row.count)
-                    });
-            let Some(taken) = taken else { continue };
-            self.scratch.active.clear();
-            let mut shares = Vec::new();
-            let t = clock.bucket(Minute(minute));
-            let settings = &self.settings;
-            state.enter(
-                t,
-                Minute(minute),
-                &taken,
-                settings,
-                &mut self.scratch,
-                &mut shares,
-            );
-            state.waiting.give_back(taken);
-            state.window.patch(t, &self.scratch.active);
-            state.recent.patch(t, &shares);
-            state.incidents.absorb_late(&shares, t);
-            state.counts.corrections += self.scratch.active.len() as u64;
-            let ctx = Context {
-                tuning: &self.tuning,
-                origin_hour: clock.base_hour(),
-                threshold: state.fleet.z(),
-                withholds_drops: false,
-                calendar: None,
-            };
-            let before = state.t.saturating_sub(1);
-            state.calendars.speak_of(before, &clock, settings);
-            for (id, count) in &self.scratch.active {
-                let ctx = state.calendars.context(*id, &ctx, settings);
-                state.correct(*id, t, *count, &ctx);
-            }
         }
     }
 }
@@ -452,71 +429,4 @@ fn mixed(digest: u64, count: u64, score: f64) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let folded = (digest ^ count).wrapping_mul(ODD).rotate_left(29);
     (folded ^ score.to_bits()).wrapping_mul(ODD).rotate_left(31)
-}
-
-impl State {
-    /// Enters rows, in order of id, of bucket `t` into the days and appends to `active` and
-    /// `shares`; series that are new get their state.
-    fn enter(
-        &mut self,
-        t: u32,
-        minute: Minute,
-        taken: &MinuteRows,
-        settings: &DetectSettings,
-        scratch: &mut Scratch,
-        shares: &mut Vec<Share>,
-    ) {
-        let day = minute.day();
-        let hour_bit = 1 << (minute.hour() % 24);
-        for rows in taken.rows.chunk_by(|a, b| a.series == b.series) {
-            let id = rows[0].series;
-            if !self.series.holds(id) {
-                self.series.admit(id, self.template.clone());
-                self.wheel.admit(id);
-                self.calendars.admit(id, &self.registry, settings);
-                self.window.admit(id);
-                self.days.admit(id);
-            }
-            self.series.note(id, t);
-            let count = rows.iter().map(|row| row.count).sum();
-            self.days.add(id, day, TOTAL, count);
-            self.days.add(id, day, HOURS, hour_bit);
-            scratch.active.push((id, count));
-            scratch.deltas.clear();
-            for row in rows {
-                let range = row.deltas.0 as usize..row.deltas.1 as usize;
-                scratch.deltas.extend_from_slice(&taken.deltas[range]);
-            }
-            let mut keeper = Keeper {
-                days: &mut self.days,
-                values: &mut self.values,
-                values_max: settings.values_max,
-            };
-            let excess = keeper.keep(id, day, &mut scratch.deltas, shares);
-            self.counts.values_excess += excess;
-        }
-    }
-
-    /// Adds a late count to what a series learned, as if it had been looked at all the time.
-    fn correct(&mut self, id: u32, t: u32, count: u64, ctx: &Context<'_>) {
-        let series = self.series.get_mut(id);
-        if let Some(episode) = series.skip_to(self.t, ctx) {
-            self.fleet.add(episode);
-        }
-        series.correct(t, count, ctx);
-        self.wheel.set(id, series.next_visit(ctx), self.t - 1);
-    }
-
-    /// Builds what a snapshot leaves out.
-    pub(super) fn rebuild(&mut self, settings: &DetectSettings) {
-        self.registry.rebuild();
-        if !settings.calendars.is_empty() {
-            let ids = 0..self.series.len() as u32;
-            for id in ids.filter(|id| self.series.get(*id).is_some()) {
-                self.calendars.admit(id, &self.registry, settings);
-            }
-        }
-        self.waiting.rebuild();
-        self.wheel.rebuild();
-    }
 }

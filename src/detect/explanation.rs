@@ -41,6 +41,7 @@ impl Start<'_> {
             z: self.z,
             z_threshold: self.z_threshold + (self.z - self.start_z(self.surprise, self.z)),
             budget_per_week: None,
+            budget_scope: None,
             expected_per_week: None,
             closest: self.closest(&window, raw, &innocents),
             count_to_fire: self.count_to_fire(&window, &innocents),

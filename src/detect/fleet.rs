@@ -1,139 +1,200 @@
-//! From the budget to the threshold: how strong insights of this fleet are, and how often.
+//! From the budgets to the thresholds: how strong insights of this fleet are, and how often.
 //!
 //! Once for each closed hour a report of plain integers comes in; reports of several partitions
-//! add up. A straight line through the logarithm of the episode rate says which z keeps the
-//! budget (reference detection, section 6.7). It knows nothing of single series.
+//! add up. By class it is remembered, and half forgotten in a week, how often episodes reach which
+//! score, those of one cause counted once; the fit says which z keeps the budget (reference
+//! detection, section 6.7, and decision 0013). It knows nothing of single series.
 
 use std::collections::VecDeque;
-use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
-use super::invariants::require;
+use super::budget::{Class, STRATA};
 use super::settings::DetectSettings;
+use fit::Fit;
+use groups::Groups;
 
+pub use fit::{Basis, Line, Tail, Threshold};
+pub use report::{CELLS_MAX, CONFIRMED_AGO_MAX, Cell, ClassReport, ConfirmedCell, HourReport};
+
+mod check;
+pub mod fit;
+mod groups;
+mod report;
 #[cfg(test)]
 mod tests;
 
 /// Bins of the largest z of an episode, 0.1 wide from 1.5 on, the last one open.
-pub const BINS: usize = 85;
+pub const BINS: usize = 200;
 /// Lower edge of the first bin.
 pub const EPISODE_Z: f64 = 1.5;
 /// Hours from the end of the hour that a fit closes with to the hour it is in force from.
 pub const FORCE_DELAY_HOURS: u32 = 3;
+/// Episodes count from this hour of the engine on: every series' first week is over.
+pub const FIRST_HOUR: u32 = 168;
+/// Until this hour half is forgotten in a day: what comes once a week was seen once at most, and
+/// series surprise about twice as often as they will.
+pub const SETTLED_HOUR: u32 = 264;
+/// Bin from which episodes are grouped by what may be one cause: z 3.
+pub const GROUP_BIN: usize = 15;
+/// Hours within which the episodes of one cause are expected to end.
+pub const GROUP_HOURS: u32 = 6;
 
-/// One closed hour of one partition, or the sum over partitions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HourReport {
-    /// Episodes that ended in this hour, by bin; always [`BINS`] long.
-    pub episodes: Vec<u32>,
-    /// Series with any count in the last seven days.
-    pub live_series: u64,
-}
+/// Half is forgotten in a week, and in a day.
+const KEEP_PER_HOUR: f64 = 0.995_882_615_418_725_3;
+const KEEP_PER_EARLY_HOUR: f64 = 0.971_531_941_153_605_9;
 
-impl Default for HourReport {
-    fn default() -> Self {
-        HourReport {
-            episodes: vec![0; BINS],
-            live_series: 0,
-        }
-    }
-}
-
-impl AddAssign<&HourReport> for HourReport {
-    fn add_assign(&mut self, other: &HourReport) {
-        for (sum, more) in self.episodes.iter_mut().zip(&other.episodes) {
-            *sum += more;
-        }
-        self.live_series += other.live_series;
-    }
-}
-
-impl SubAssign<&HourReport> for HourReport {
-    /// Takes away what a part of the series reported.
-    fn sub_assign(&mut self, part: &HourReport) {
-        for (sum, less) in self.episodes.iter_mut().zip(&part.episodes) {
-            *sum -= less;
-        }
-        self.live_series -= part.live_series;
-    }
-}
-
-/// The threshold in force and the line it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Threshold {
-    /// z* before the first week's extra decade.
-    pub z: f64,
-    /// log10 of the episodes per series-week at or above z is `alpha - beta z`.
-    pub alpha: f64,
-    pub beta: f64,
-    /// Edges the line was fitted to; 0 for the shipped curve.
-    pub bins_used: u32,
-    /// log10(168 S/N), from which z may not stray far.
-    pub z_nominal: f64,
-    /// Series the threshold was made for.
+/// The thresholds in force in an hour, by class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Thresholds {
+    classes: Vec<Threshold>,
+    /// Series of the whole fleet.
     pub live_series: u64,
 }
 
 /// The fleet's memory: decayed episode counts, exposure, and the thresholds not yet in force.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fleet {
-    budget_per_week: f64,
-    histogram: Vec<f64>,
-    /// Series-weeks behind the histogram.
-    exposure: f64,
+    /// Insights a week by scope, the rest first.
+    budgets: Vec<f64>,
+    /// What the scopes are, as text, by which a change of them is recognised.
+    scopes: Vec<String>,
+    classes: Vec<Memory>,
+    groups: Groups,
     /// The hour that the next report is for.
     next_hour: u32,
     /// Thresholds by the hour they are in force from, oldest first.
-    thresholds: VecDeque<(u32, Threshold)>,
+    thresholds: VecDeque<(u32, Thresholds)>,
 }
 
-/// Half is forgotten in a week.
-const KEEP_PER_HOUR: f64 = 0.995_882_615_418_725_3;
-/// Episodes count from this hour of the engine on: every series' first week is over.
-pub const FIRST_HOUR: u32 = 168;
-/// Episode rates per series-week that the line is fitted to.
-const RATE_MIN: f64 = 0.03;
-const RATE_MAX: f64 = 1.0;
-const EDGES_MIN: u32 = 3;
-const EPISODES_MIN: f64 = 50.0;
-/// Measured on 1,500 series, ambient incidents removed: what holds before there is a fit.
-const SHIPPED_ALPHA: f64 = 0.59;
-const SHIPPED_BETA: f64 = 0.44;
-/// How far below and above the nominal threshold the fit may lead.
-const BELOW_NOMINAL_MAX: f64 = 0.5;
-const ABOVE_NOMINAL_MAX: f64 = 6.0;
+/// What is remembered of one class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Memory {
+    /// Decayed episodes by bin, each for itself and once for each cause.
+    episodes: Vec<f64>,
+    causes: Vec<f64>,
+    /// Series-weeks behind them.
+    exposure: f64,
+}
 
-impl Threshold {
-    /// Insights at least as strong as `z` expected a week over all series.
-    pub fn expected_per_week(&self, z: f64) -> f64 {
-        self.live_series as f64 * libm::pow(10.0, self.alpha - self.beta * z)
+impl Thresholds {
+    /// The same threshold whatever the fleet does, by scope.
+    pub fn fixed(z: &[f64]) -> Self {
+        let strata = z.iter().flat_map(|z| [*z; STRATA]);
+        Thresholds {
+            classes: strata.map(Threshold::fixed).collect(),
+            live_series: 0,
+        }
     }
 
-    /// Whether a threshold that was read can be one of at most `series_max` series.
-    pub fn is_sound(&self, series_max: u64) -> bool {
-        let numbers = [self.z, self.z_nominal];
-        numbers.iter().all(|z| z.abs() <= 1e3)
-            && self.alpha.abs() <= 250.0
-            && (0.0..=50.0).contains(&self.beta)
-            && self.live_series <= series_max
+    /// The threshold of a class; of one that these settings do not know, that of the rest.
+    pub fn of(&self, class: Class) -> Option<&Threshold> {
+        let rest = usize::from(class.0) % STRATA;
+        self.classes
+            .get(usize::from(class.0))
+            .or_else(|| self.classes.get(rest))
+    }
+
+    pub fn all(&self) -> &[Threshold] {
+        &self.classes
+    }
+
+    /// Scopes whose budget is below what thresholds were verified for, the rest being 0.
+    pub fn beyond_verified(&self) -> impl Iterator<Item = usize> {
+        let scopes = self.classes.chunks(STRATA).enumerate();
+        scopes
+            .filter(|(_, of_scope)| of_scope.iter().any(Threshold::is_beyond_verified))
+            .map(|(scope, _)| scope)
+    }
+}
+
+impl Memory {
+    fn new() -> Self {
+        Memory {
+            episodes: vec![0.0; BINS],
+            causes: vec![0.0; BINS],
+            exposure: 0.0,
+        }
+    }
+
+    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut f64> {
+        let counts = self.episodes.iter_mut().chain(&mut self.causes);
+        counts.chain([&mut self.exposure])
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = &f64> {
+        self.episodes
+            .iter()
+            .chain(&self.causes)
+            .chain([&self.exposure])
+    }
+
+    fn decay(&mut self, keep: f64) {
+        self.numbers_mut().for_each(|number| *number *= keep);
+    }
+
+    fn add(&mut self, other: &Memory) {
+        for (sum, more) in self.numbers_mut().zip(other.numbers()) {
+            *sum += more;
+        }
+    }
+
+    /// How many of the episodes that are grouped reach each edge, up to all.
+    fn shares(&self) -> Vec<f64> {
+        let mut shares = self.episodes.clone();
+        for bin in (1..BINS).rev() {
+            shares[bin - 1] += shares[bin];
+        }
+        let all = shares[GROUP_BIN];
+        shares.iter_mut().for_each(|share| {
+            *share = if all > 0.0 {
+                (*share / all).min(1.0)
+            } else {
+                0.0
+            };
+        });
+        shares
+    }
+
+    fn tail(&self) -> Tail {
+        Tail::new(&self.causes, self.exposure)
     }
 }
 
 impl Fleet {
     pub fn new(settings: &DetectSettings) -> Self {
+        let budgets = settings.budgets();
         Fleet {
-            budget_per_week: settings.budget_per_week,
-            histogram: vec![0.0; BINS],
-            exposure: 0.0,
+            classes: vec![Memory::new(); budgets.len() * STRATA],
+            budgets,
+            scopes: settings.scope_names(),
+            groups: Groups::default(),
             next_hour: 0,
             thresholds: VecDeque::new(),
         }
     }
 
-    /// Goes on with another budget.
+    /// Goes on with other budgets. Where the scopes are others, the rest takes over what was
+    /// remembered of all, and new scopes begin with nothing.
     pub fn reconfigure(&mut self, settings: &DetectSettings) {
-        self.budget_per_week = settings.budget_per_week;
+        self.budgets = settings.budgets();
+        let scopes = settings.scope_names();
+        if self.scopes == scopes {
+            return;
+        }
+        let mut classes = vec![Memory::new(); self.budgets.len() * STRATA];
+        for (index, memory) in self.classes.iter().enumerate() {
+            classes[index % STRATA].add(memory);
+        }
+        self.classes = classes;
+        self.scopes = scopes;
+        self.groups.forget_classes();
+    }
+
+    /// What the scope of a class matches; `None` for the rest.
+    pub fn scope_name(&self, class: Class) -> Option<&str> {
+        let scope = class.scope().checked_sub(1)?;
+        self.scopes.get(scope).map(String::as_str)
     }
 
     /// The hour that the next report is for.
@@ -148,45 +209,131 @@ impl Fleet {
             "reports come in the order of hours, each once"
         );
         self.next_hour += 1;
-        for count in &mut self.histogram {
-            *count *= KEEP_PER_HOUR;
-        }
-        self.exposure *= KEEP_PER_HOUR;
+        let keep = keep_of(hour);
+        self.classes.iter_mut().for_each(|one| one.decay(keep));
+        self.groups.decay(keep);
         if hour >= FIRST_HOUR {
-            for (count, new) in self.histogram.iter_mut().zip(&report.episodes) {
-                *count += f64::from(*new);
-            }
-            self.exposure += report.live_series as f64 / 168.0;
+            self.learn(hour, report);
         }
-        let threshold = fit(
-            &self.histogram,
-            self.exposure,
-            report.live_series,
-            self.budget_per_week,
-        );
+        let thresholds = self.fit(report);
         self.thresholds
-            .push_back((hour + FORCE_DELAY_HOURS, threshold));
+            .push_back((hour + FORCE_DELAY_HOURS, thresholds));
         while self.thresholds.len() > FORCE_DELAY_HOURS as usize + 1 {
             self.thresholds.pop_front();
+        }
+    }
+
+    fn learn(&mut self, hour: u32, report: &HourReport) {
+        self.groups.pass_hour();
+        for (index, one) in report.classes.iter().enumerate() {
+            let known = self.known(Class(index as u8));
+            let memory = &mut self.classes[usize::from(known.0)];
+            for (bin, new) in one.episodes.iter().enumerate().take(BINS) {
+                memory.episodes[bin] += f64::from(*new);
+                memory.causes[bin] += f64::from(*new);
+            }
+            memory.exposure += one.live_series as f64 / 168.0;
+        }
+        for (cell, count) in &report.cells {
+            let class = self.known(cell.class);
+            let memory = &mut self.classes[usize::from(class.0)];
+            let bin = usize::from(cell.bin).min(BINS - 1);
+            memory.episodes[bin] += f64::from(*count);
+            let cell = Cell { class, ..*cell };
+            if !self.groups.add(hour, cell, *count) {
+                memory.causes[bin] += f64::from(*count);
+            }
+        }
+        let confirmed = report.confirmed.iter();
+        for (cell, count) in confirmed.filter(|(cell, _)| cell.began_ago <= CONFIRMED_AGO_MAX) {
+            self.forget_confirmed(hour, cell, *count);
+        }
+        let settled = self.groups.take_settled(hour);
+        for of_class in settled.chunk_by(|a, b| a.class == b.class) {
+            let memory = &mut self.classes[usize::from(of_class[0].class.0)];
+            let shares = memory.shares();
+            for group in of_class {
+                group.add_causes(&shares, &mut memory.causes);
+            }
+        }
+    }
+
+    /// Takes back what is left of confirmed episodes.
+    fn forget_confirmed(&mut self, hour: u32, cell: &ConfirmedCell, count: u32) {
+        let class = self.known(cell.class);
+        let memory = &mut self.classes[usize::from(class.0)];
+        let bin = usize::from(cell.bin).min(BINS - 1);
+        let left_since = |counted: u32| {
+            let passed = counted.min(hour) + 1..=hour;
+            passed.fold(f64::from(count), |left, passed| left * keep_of(passed))
+        };
+        let ended = hour.saturating_sub(cell.ended_ago);
+        let began = hour.saturating_sub(cell.began_ago);
+        memory.episodes[bin] = (memory.episodes[bin] - left_since(ended)).max(0.0);
+        if self.groups.remove(began, class, cell, count) {
+            return;
+        }
+        let is_grouped = bin >= GROUP_BIN;
+        let counted = if is_grouped {
+            began + GROUP_HOURS - 1
+        } else {
+            ended
+        };
+        memory.causes[bin] = (memory.causes[bin] - left_since(counted)).max(0.0);
+    }
+
+    /// A class of these settings; reports may still be of those before.
+    fn known(&self, class: Class) -> Class {
+        if usize::from(class.0) < self.classes.len() {
+            class
+        } else {
+            Class(class.0 % STRATA as u8)
+        }
+    }
+
+    /// Thresholds of all classes after a report.
+    fn fit(&self, report: &HourReport) -> Thresholds {
+        let tails: Vec<Tail> = self.classes.iter().map(Memory::tail).collect();
+        let sum = |of: &[Tail]| {
+            let mut sum = Tail::new(&[0.0; BINS], 0.0);
+            of.iter().for_each(|tail| sum.add(tail));
+            sum
+        };
+        let fleet = sum(&tails);
+        let mut classes = Vec::with_capacity(tails.len());
+        for (scope, budget) in self.budgets.iter().enumerate() {
+            let first = scope * STRATA;
+            let live = report.classes.iter().skip(first).take(STRATA);
+            let live: u64 = live.map(|one| one.live_series).sum();
+            let rate = fit::rate(*budget, live);
+            let own = &tails[first..first + STRATA];
+            let of_scope = || sum(own).fit(rate).map(|fit| (fit, Basis::Scope));
+            let of_fleet = || fleet.fit(rate).map(|fit| (fit, Basis::Fleet));
+            let wide: Option<(Fit, Basis)> = of_scope().or_else(of_fleet);
+            classes.extend(own.iter().map(|tail| {
+                let fit = tail.fit(rate).map(|fit| (fit, Basis::Class)).or(wide);
+                Threshold::new(fit, *budget, live)
+            }));
+        }
+        Thresholds {
+            classes,
+            live_series: report.live_series,
         }
     }
 
     /// Takes empty reports up to the one before `hour`; once all is forgotten, at a stroke.
     pub fn skip_to(&mut self, hour: u32) {
         while self.next_hour < hour {
-            let is_settled = |value: f64| value * KEEP_PER_HOUR == value;
-            let is_empty = self
-                .histogram
-                .iter()
-                .chain([&self.exposure])
-                .all(|v| is_settled(*v));
-            let oldest = self.thresholds.front().map(|(_, oldest)| *oldest);
+            let is_settled = |value: &f64| *value * KEEP_PER_HOUR == *value;
+            let is_empty = self.groups.is_settled(KEEP_PER_HOUR)
+                && self.classes.iter().all(|one| one.numbers().all(is_settled));
+            let oldest = self.thresholds.front().map(|(_, oldest)| oldest);
             let is_steady = self.thresholds.len() > FORCE_DELAY_HOURS as usize
                 && self
                     .thresholds
                     .iter()
-                    .all(|(_, other)| Some(*other) == oldest);
-            if is_empty && is_steady && self.next_hour > FIRST_HOUR {
+                    .all(|(_, other)| Some(other) == oldest);
+            if is_empty && is_steady && self.next_hour > SETTLED_HOUR {
                 let step = hour - self.next_hour;
                 self.thresholds
                     .iter_mut()
@@ -194,88 +341,30 @@ impl Fleet {
                 self.next_hour = hour;
                 return;
             }
-            self.report(self.next_hour, &HourReport::default());
+            self.report(self.next_hour, &HourReport::new(self.classes.len()));
         }
     }
 
-    /// Checks a fleet that was read, whose next report is that of `hour`.
-    pub fn check(&self, pristine: &Fleet, hour: u32, series_max: u64) -> Result<(), String> {
-        let is_set = self.budget_per_week == pristine.budget_per_week;
-        require(is_set, "budget_per_week", "it is that of the settings")?;
-        require(
-            self.next_hour == hour,
-            "next_hour",
-            "it is that of the next report",
-        )?;
-        let is_sum = |sum: &f64| (0.0..=1e18).contains(sum);
-        let are_sums = self.histogram.len() == BINS
-            && self.histogram.iter().chain([&self.exposure]).all(is_sum);
-        require(are_sums, "histogram", "it is of decayed counts")?;
-        let hours = self.thresholds.iter().map(|(from, _)| *from);
-        let latest = hour.saturating_add(FORCE_DELAY_HOURS);
-        let first = latest.saturating_sub(self.thresholds.len() as u32);
-        let are_next =
-            hours.eq(first..latest) && self.thresholds.len() <= FORCE_DELAY_HOURS as usize + 1;
-        require(are_next, "thresholds", "they are those of the last reports")?;
-        let mut lines = self.thresholds.iter();
-        let are_lines = lines.all(|(_, one)| one.is_sound(series_max));
-        require(are_lines, "thresholds", "they come of lines")
-    }
-
-    /// The threshold in force in `hour`; needs the report of hour - 3 and no more than that of
+    /// The thresholds in force in `hour`; needs the report of hour - 3 and no more than that of
     /// `hour` itself.
-    pub fn threshold_for(&self, hour: u32) -> Threshold {
+    pub fn thresholds_for(&self, hour: u32) -> Thresholds {
         let in_force = self.thresholds.iter().rev().find(|(from, _)| *from <= hour);
         match in_force {
-            Some((_, threshold)) => *threshold,
-            None => fit(&self.histogram, 0.0, 1, self.budget_per_week),
+            Some((_, thresholds)) => thresholds.clone(),
+            None => Fleet {
+                classes: vec![Memory::new(); self.classes.len()],
+                ..self.clone()
+            }
+            .fit(&HourReport::default()),
         }
     }
 }
 
-/// Fits the line and finds the threshold that keeps `budget_per_week` over `live_series`.
-pub fn fit(histogram: &[f64], exposure: f64, live_series: u64, budget_per_week: f64) -> Threshold {
-    let series = live_series.max(1) as f64;
-    let z_nominal = libm::log10(168.0 * series / budget_per_week);
-    let (alpha, beta, bins_used) =
-        fit_line(histogram, exposure).unwrap_or((SHIPPED_ALPHA, SHIPPED_BETA, 0));
-    let z = (alpha - libm::log10(budget_per_week / series)) / beta;
-    Threshold {
-        z: z.clamp(z_nominal - BELOW_NOMINAL_MAX, z_nominal + ABOVE_NOMINAL_MAX),
-        alpha,
-        beta,
-        bins_used,
-        z_nominal,
-        live_series,
+/// What an hour leaves of what was remembered before.
+fn keep_of(hour: u32) -> f64 {
+    if hour < SETTLED_HOUR {
+        KEEP_PER_EARLY_HOUR
+    } else {
+        KEEP_PER_HOUR
     }
-}
-
-/// Least squares of log10 of the episode rate on z over the edges where the rate is neither
-/// saturated nor thin; `None` where the fleet has too little to say.
-fn fit_line(histogram: &[f64], exposure: f64) -> Option<(f64, f64, u32)> {
-    let mut above = 0.0;
-    let mut edges: Vec<(f64, f64)> = Vec::with_capacity(BINS);
-    let mut episodes_most = 0.0;
-    for (bin, count) in histogram.iter().enumerate().rev() {
-        above += count;
-        let rate = above / exposure;
-        if (RATE_MIN..=RATE_MAX).contains(&rate) {
-            edges.push((EPISODE_Z + bin as f64 / 10.0, libm::log10(rate)));
-            episodes_most = above;
-        }
-    }
-    if (edges.len() as u32) < EDGES_MIN || episodes_most < EPISODES_MIN {
-        return None;
-    }
-    let n = edges.len() as f64;
-    let mean_z = edges.iter().map(|edge| edge.0).sum::<f64>() / n;
-    let mean_y = edges.iter().map(|edge| edge.1).sum::<f64>() / n;
-    let mut szz = 0.0;
-    let mut szy = 0.0;
-    for (z, y) in &edges {
-        szz += (z - mean_z) * (z - mean_z);
-        szy += (z - mean_z) * (y - mean_y);
-    }
-    let beta = -szy / szz;
-    (beta > 0.0).then_some((mean_y + beta * mean_z, beta, edges.len() as u32))
 }

@@ -9,7 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::fleet::{FORCE_DELAY_HOURS, Fleet, HourReport, Threshold};
+use super::budget::{Class, Place};
+use super::fleet::{
+    Cell, ConfirmedCell, FORCE_DELAY_HOURS, Fleet, GROUP_HOURS, HourReport, Threshold, Thresholds,
+};
+use super::places::LiveSeries;
 use super::settings::{DetectSettings, FleetScope, Tuning};
 use super::verdict::EpisodeEnd;
 
@@ -24,9 +28,10 @@ pub struct FleetHours {
     /// Hour of the first of `reports`.
     first: u32,
     reports: VecDeque<HourReport>,
-    threshold: Option<Threshold>,
+    thresholds: Option<Thresholds>,
     fixed_z: Option<f64>,
-    budget_per_week: f64,
+    /// Number of classes.
+    classes: usize,
     #[serde(skip)]
     exchange: Option<Exchange>,
 }
@@ -37,7 +42,7 @@ struct Exchange {
     /// Complete hours that nobody has fetched.
     reports: Vec<(u32, HourReport)>,
     /// Thresholds of hours that have not begun.
-    thresholds: BTreeMap<u32, Threshold>,
+    thresholds: BTreeMap<u32, Thresholds>,
 }
 
 impl FleetHours {
@@ -47,9 +52,9 @@ impl FleetHours {
             shift: 0,
             first: 0,
             reports: VecDeque::new(),
-            threshold: None,
+            thresholds: None,
             fixed_z: tuning.fixed_z,
-            budget_per_week: settings.budget_per_week,
+            classes: settings.classes(),
             exchange: (settings.fleet == FleetScope::Part).then(Exchange::default),
         }
     }
@@ -75,11 +80,11 @@ impl FleetHours {
                 .is_none_or(|exchange| exchange.thresholds.contains_key(&hour))
     }
 
-    /// Takes the threshold in force in the `hour`th since the origin.
-    pub fn know(&mut self, hour: u32, threshold: Threshold) {
+    /// Takes the thresholds in force in the `hour`th since the origin.
+    pub fn know(&mut self, hour: u32, thresholds: Thresholds) {
         let begun = self.first + self.reports.len() as u32;
         if let Some(exchange) = self.exchange.as_mut().filter(|_| hour >= begun) {
-            exchange.thresholds.insert(hour, threshold);
+            exchange.thresholds.insert(hour, thresholds);
         }
     }
 
@@ -89,24 +94,27 @@ impl FleetHours {
         exchange.map_or(Vec::new(), |exchange| std::mem::take(&mut exchange.reports))
     }
 
-    /// Goes on with another budget or threshold.
+    /// Goes on with other budgets or another threshold.
     pub fn reconfigure(&mut self, settings: &DetectSettings, tuning: &Tuning) {
         self.fixed_z = tuning.fixed_z;
-        self.budget_per_week = settings.budget_per_week;
+        self.classes = settings.classes();
         self.fleet.reconfigure(settings);
     }
 
     /// Closes the hour before `hour`, with the series that had a count in the seven days before,
-    /// and finds the threshold of `hour`.
-    pub fn begin(&mut self, hour: u32, live_series: u64) {
+    /// and finds the thresholds of `hour`.
+    pub fn begin(&mut self, hour: u32, live: &LiveSeries) {
         if self.fixed_z.is_some() {
             return;
         }
         let hour = hour + self.shift;
         if let Some(closed) = self.reports.back_mut() {
-            closed.live_series = live_series;
+            closed.live_series = live.all;
+            for (index, series) in live.classes.iter().enumerate() {
+                closed.class_mut(Class(index as u8)).live_series = *series;
+            }
         }
-        self.reports.push_back(HourReport::default());
+        self.reports.push_back(HourReport::new(self.classes));
         while self.first + 2 <= hour {
             let report = self.reports.pop_front().unwrap_or_default();
             match &mut self.exchange {
@@ -117,11 +125,11 @@ impl FleetHours {
         }
         let known = self.exchange.as_mut();
         let known = known.and_then(|exchange| exchange.thresholds.remove(&hour));
-        self.threshold = Some(known.unwrap_or_else(|| self.fleet.threshold_for(hour)));
+        self.thresholds = Some(known.unwrap_or_else(|| self.fleet.thresholds_for(hour)));
     }
 
-    /// Enters an episode into the report of the hour that ended it.
-    pub fn add(&mut self, episode: EpisodeEnd) {
+    /// Enters an episode of a series into the report of the hour that ended it.
+    pub fn add(&mut self, episode: EpisodeEnd, place: Place) {
         if self.fixed_z.is_some() {
             return;
         }
@@ -132,29 +140,51 @@ impl FleetHours {
             self.first
         );
         let report = self.reports.get_mut((hour - self.first) as usize);
-        report.expect("no episode ends in an hour to come").episodes[episode.bin] += 1;
+        let report = report.expect("no episode ends in an hour to come");
+        report.add(Cell {
+            ago: group_ago(&episode) as u8,
+            class: place.class(episode.direction),
+            account: place.account,
+            bin: episode.bin,
+        });
     }
 
-    /// z* in force in the running hour.
-    pub fn z(&self) -> f64 {
-        let from_fleet = || self.threshold.map(|threshold| threshold.z);
+    /// Takes an episode back that was entered before: it was a true incident.
+    pub fn take_back(&mut self, episode: EpisodeEnd, place: Place) {
+        let hour = self.first + self.reports.len() as u32;
+        let Some(report) = self.reports.back_mut() else {
+            return;
+        };
+        let ended_ago = (hour - 1).saturating_sub(episode.hour + self.shift);
+        let cell = ConfirmedCell {
+            ended_ago,
+            began_ago: ended_ago + group_ago(&episode),
+            class: place.class(episode.direction),
+            account: place.account,
+            bin: episode.bin,
+        };
+        *report.confirmed.entry(cell).or_default() += 1;
+    }
+
+    /// z* in force in the running hour, by class.
+    pub fn z(&self, class: Class) -> f64 {
+        let from_fleet = || self.threshold(class).map(|threshold| threshold.z);
         self.fixed_z.or_else(from_fleet).unwrap_or(f64::INFINITY)
     }
 
-    /// The budget, unless the threshold is fixed by hand.
-    pub fn budget_per_week(&self) -> Option<f64> {
-        self.fixed_z.is_none().then_some(self.budget_per_week)
-    }
-
-    /// Insights at least as strong as `z` expected a week, unless the threshold is fixed.
-    pub fn expected_per_week(&self, z: f64) -> Option<f64> {
-        self.threshold
-            .map(|threshold| threshold.expected_per_week(z))
-    }
-
     /// The threshold of the running hour, unless it is fixed.
-    pub fn threshold(&self) -> Option<Threshold> {
-        self.threshold
+    pub fn threshold(&self, class: Class) -> Option<&Threshold> {
+        self.thresholds.as_ref()?.of(class)
+    }
+
+    /// The thresholds of the running hour, unless they are fixed.
+    pub fn thresholds(&self) -> Option<&Thresholds> {
+        self.thresholds.as_ref()
+    }
+
+    /// What the scope of a class matches; `None` for the rest.
+    pub fn scope_name(&self, class: Class) -> Option<&str> {
+        self.fleet.scope_name(class)
     }
 
     /// Passes the hours before `hour` without any series.
@@ -169,11 +199,17 @@ impl FleetHours {
         }
         self.fleet.skip_to(hour - 2);
         self.first = hour - 2;
-        self.reports = VecDeque::from([HourReport::default(), HourReport::default()]);
+        self.reports =
+            VecDeque::from([HourReport::new(self.classes), HourReport::new(self.classes)]);
     }
 
     /// Moves bucket 0 forward by `hours`.
     pub fn rebase(&mut self, hours: u32) {
         self.shift += hours;
     }
+}
+
+/// Hours from the beginning of an episode to its end, as far as groups are concerned.
+fn group_ago(episode: &EpisodeEnd) -> u32 {
+    u32::from(episode.hours).min(GROUP_HOURS - 1)
 }

@@ -5,10 +5,11 @@
 
 use super::clock::Clock;
 use super::engine::{Engine, State};
+use super::places::LiveSeries;
 use super::score_rows::ScoreRows;
 use super::series_state::SeriesState;
 use super::series_table::FORGET_MINUTES;
-use super::verdict::Context;
+use super::verdict::{Context, Needed};
 use crate::model::Minute;
 
 /// Age in weeks beyond which a series that is silent since the origin changes no more: its
@@ -29,7 +30,11 @@ impl Engine {
         days.open(minute.day(), |value| values.release(value / 8 - 1));
         let forgotten = &mut self.scratch.forgotten;
         forgotten.clear();
-        let live = state.series.sweep(t, clock.width(), forgotten);
+        let mut live = LiveSeries::new(self.settings.classes());
+        let places = &state.places;
+        state.series.sweep(t, clock.width(), forgotten, |id| {
+            live.add(places.of(id));
+        });
         forgotten.retain(|id| !state.incidents.is_open(*id));
         state.forget(forgotten, &mut self.scores);
         let rest = (state.days.keep() + 1) * self.tuning.day;
@@ -40,12 +45,13 @@ impl Engine {
         let ctx = Context {
             tuning: &self.tuning,
             origin_hour: clock.base_hour(),
-            threshold: state.fleet.z(),
+            needed: Needed::both(f64::INFINITY),
             withholds_drops: false,
             calendar: None,
         };
         state.template.skip_to(t, &ctx);
-        state.fleet.begin(t / self.tuning.hour, live);
+        state.fleet.begin(t / self.tuning.hour, &live);
+        state.ledger.forget_old(t / self.tuning.hour);
         clock
     }
 
@@ -81,7 +87,7 @@ impl Engine {
             let ctx = Context {
                 tuning: &self.tuning,
                 origin_hour: clock.base_hour(),
-                threshold: f64::INFINITY,
+                needed: Needed::both(f64::INFINITY),
                 withholds_drops: false,
                 calendar: None,
             };
@@ -107,7 +113,7 @@ impl Engine {
         let ctx = Context {
             tuning: &self.tuning,
             origin_hour: clock.base_hour(),
-            threshold: f64::INFINITY,
+            needed: Needed::both(f64::INFINITY),
             withholds_drops: false,
             calendar: None,
         };
@@ -129,6 +135,7 @@ impl State {
             self.series.forget(*id);
             self.wheel.forget(*id);
             self.calendars.forget(*id);
+            self.ledger.forget(*id);
             scores.forget(*id);
         }
         self.counts.forgotten += ids.len() as u64;

@@ -25,6 +25,8 @@ pub struct Open {
     /// Calm buckets in a row, and the first of them.
     calm: u8,
     calm_from: u32,
+    /// Somebody says that it is how things are.
+    is_accepted: bool,
 }
 
 /// First bucket, and the first bucket after.
@@ -84,6 +86,7 @@ impl Incidents {
             direction,
             calm: 0,
             calm_from: 0,
+            is_accepted: false,
         });
         continues
     }
@@ -108,7 +111,7 @@ impl Incidents {
         let ended = if u32::from(open.calm) >= tuning.calm_count {
             record.last_calm_end = Some((open.calm_from, open.direction));
             (open.onset, open.calm_from, EndReason::Calm)
-        } else if t - open.started >= tuning.new_normal {
+        } else if open.is_accepted || t - open.started >= tuning.new_normal {
             record.begins_anew = true;
             (open.onset, t + 1, EndReason::NewNormal)
         } else {
@@ -120,6 +123,16 @@ impl Incidents {
             to: ended.1,
         });
         Some(ended)
+    }
+
+    /// Takes what is as the new normal: an open incident ends with its next bucket, and the series
+    /// begins anew at the hour after; without one, at the next.
+    pub fn accept_as_normal(&mut self) {
+        let record = self.0.get_or_insert_default();
+        match &mut record.open {
+            Some(open) => open.is_accepted = true,
+            None => record.begins_anew = true,
+        }
     }
 
     /// Ends an open incident before bucket `now` without a decision; nothing can continue it.

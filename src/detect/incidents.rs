@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::days::{Days, HOURS, TOTAL};
 use super::fleet_hours::FleetHours;
 use super::output::{event_id, shared_event_id};
+use super::places::Places;
 use super::registry::Registry;
 use super::strings::Strings;
 use super::verdict::Change;
@@ -59,6 +60,7 @@ pub struct Sources<'a> {
     pub values: &'a Strings,
     pub recent: &'a Recent,
     pub fleet: &'a FleetHours,
+    pub places: &'a Places,
 }
 
 impl Incidents {
@@ -147,8 +149,11 @@ impl OpenIncident {
     ) -> Self {
         let key = sources.registry.key(id);
         let decided_at = sources.clock.minute(t);
-        explanation.budget_per_week = sources.fleet.budget_per_week();
-        explanation.expected_per_week = sources.fleet.expected_per_week(explanation.z);
+        let class = sources.places.of(id).class(direction);
+        let threshold = sources.fleet.threshold(class);
+        explanation.budget_per_week = threshold.map(|one| one.budget_per_week);
+        explanation.budget_scope = sources.fleet.scope_name(class).map(Into::into);
+        explanation.expected_per_week = threshold.map(|one| one.expected_per_week(explanation.z));
         let mut sums = Sums::new();
         sources.recent.add_to(&mut sums, id, onset, t + 1);
         let (baseline_count, baseline_sums) = baseline(id, onset, t, sources);

@@ -92,6 +92,7 @@ impl State {
         within("recent", self.recent.check(&frame))?;
         within("recent", self.check_shares())?;
         within("incidents", self.incidents.check(&frame, self))?;
+        within("ledger", self.ledger.check(&frame))?;
         let shift = self.clock.map_or(0, |clock| clock.hours_moved());
         within("fleet", self.fleet.check(&frame, &pristine.fleet, shift))
     }

@@ -4,6 +4,7 @@
 //! the counts (`window`, `days`, `attribution`) and what decides (`series_state` per series,
 //! `fleet` over all). No clock, no randomness, no order but that of minutes and keys.
 
+pub mod budget;
 pub mod calendar;
 pub mod fleet;
 pub mod series_state;
@@ -17,8 +18,10 @@ mod clock;
 mod days;
 mod dispersion;
 mod engine;
+mod entries;
 mod expectation;
 mod explanation;
+mod feedback;
 mod fleet_hours;
 mod history;
 mod hour_lines;
@@ -26,9 +29,11 @@ mod hours;
 mod incident;
 mod incidents;
 mod invariants;
+mod ledger;
 mod open_minutes;
 mod output;
 mod part;
+mod places;
 mod quantile;
 mod recalibration;
 mod recent;
@@ -46,8 +51,10 @@ mod watermark;
 mod wheel;
 mod window;
 
+pub use budget::ScopedBudget;
 pub use calendars::{CalendarNow, InForce};
 pub use engine::{Engine, Need};
+pub use ledger::{Confirmed, Insight};
 pub use output::{NAMESPACE, Output, event_id, shared_event_id};
 pub use part::Unchangeable;
 pub use settings::{DetectSettings, FleetScope};

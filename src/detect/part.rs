@@ -6,8 +6,8 @@
 
 use thiserror::Error;
 
-use super::engine::Engine;
-use super::fleet::{HourReport, Threshold};
+use super::engine::{Engine, State};
+use super::fleet::{HourReport, Thresholds};
 use super::settings::{DetectSettings, Tuning};
 use super::watermark::Continuity;
 use crate::model::Minute;
@@ -52,13 +52,14 @@ impl Engine {
         self.state.watermarks.retire(source);
     }
 
-    /// Takes the threshold in force in `hour`, counted since 1970; one of a past hour is ignored.
-    pub fn know_threshold(&mut self, hour: u32, threshold: Threshold) {
+    /// Takes the thresholds in force in `hour`, counted since 1970; those of a past hour are
+    /// ignored.
+    pub fn know_thresholds(&mut self, hour: u32, thresholds: Thresholds) {
         if let Some(since_origin) = self
             .origin_hour()
             .and_then(|origin| hour.checked_sub(origin))
         {
-            self.state.fleet.know(since_origin, threshold);
+            self.state.fleet.know(since_origin, thresholds);
         }
     }
 
@@ -77,6 +78,14 @@ impl Engine {
         self.settings.can_become(&settings)?;
         self.tuning = Tuning::new(&settings);
         self.state.fleet.reconfigure(&settings, &self.tuning);
+        let State {
+            calendars,
+            places,
+            registry,
+            ..
+        } = &mut self.state;
+        places.rebuild(registry, &settings.budgets);
+        calendars.rebuild(registry, &settings);
         self.settings = settings;
         Ok(())
     }
@@ -85,6 +94,8 @@ impl Engine {
     /// the one that was published, so that no End appears whose Start did not.
     pub fn abandon_incidents(&mut self) -> u64 {
         let abandoned = self.state.incidents.abandon();
+        let closed = self.state.closed.unwrap_or(0);
+        self.state.ledger.abandon(closed);
         for id in &abandoned {
             self.state.series.get_mut(*id).abandon_incident();
         }

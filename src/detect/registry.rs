@@ -208,6 +208,12 @@ impl Registry {
         }
     }
 
+    /// Ids of all tracked series.
+    pub fn live_ids(&self) -> impl Iterator<Item = u32> {
+        let rows = self.rows.iter().enumerate();
+        rows.filter(|(_, row)| row.is_live).map(|(id, _)| id as u32)
+    }
+
     /// The key of a tracked series.
     pub fn key(&self, id: u32) -> SeriesRef<'_> {
         let row = &self.rows[id as usize];

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calendars::InForce;
+use super::calendars::{CalendarNow, InForce};
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
 use super::incident::Incidents;
@@ -18,6 +18,7 @@ use crate::model::{Minute, prefetch_whole};
 
 mod check;
 mod decision;
+mod feedback;
 mod visits;
 
 /// Hours of a life from which every hour of the week is known, whatever the local clock did.
@@ -92,13 +93,10 @@ impl SeriesState {
         }
         let mixture = self.expectation.lines.mixture(m, tuning);
         let mean = self.expectation.lines.mean(mixture, m, tuning);
-        // One that never counted is as one without a calendar: they begin alike.
-        let has_counted = count > 0 || self.silent_from > 0;
-        let is_maintained = has_counted && ctx.is_maintained();
-        let is_frozen = is_maintained || self.is_open();
+        let now = self.calendar_now(count, ctx);
+        let is_frozen = now.is_maintained || self.is_open();
         self.learn(count, mixture, mean, is_frozen, tuning);
-        let after_window = ctx.calendar.and_then(|own| own.now.forgets_from);
-        let mut recent = self.take_recent(after_window.filter(|_| has_counted), t, tuning);
+        let mut recent = self.take_recent(now.forgets_from, t, tuning);
         recent.push(t, count, mean);
         self.now = t + 1;
         if count > 0 {
@@ -115,13 +113,13 @@ impl SeriesState {
         let surprise = scene.judge();
         let z = self.recalibration.z_with_precedents(t, &surprise, tuning);
         let start_z = self.start_z(&scene, &surprise, z, ctx);
-        if is_maintained {
+        if now.is_maintained {
             self.recalibration.pass_over();
         } else {
             self.recalibration
                 .observe(t / tuning.hour, &surprise, start_z, tuning);
         }
-        let decision = self.decide(&scene, &surprise, (z, start_z), is_maintained, ctx);
+        let decision = self.decide(&scene, &surprise, (z, start_z), now.is_maintained, ctx);
         if let Some((from, to)) = decision.forgets {
             recent.forget(from.max(self.now.saturating_sub(RECENT as u32)), to);
         }
@@ -273,10 +271,7 @@ impl SeriesState {
         let is_open = self.is_open();
         self.recalibration
             .close_hour(self.now, age, is_open, tuning)
-            .map(|bin| EpisodeEnd {
-                hour: hour_closed,
-                bin,
-            })
+            .map(|episode| episode.ended(hour_closed))
     }
 
     /// Learns silence up to `end`, exclusive, within an hour that is open.
@@ -299,6 +294,14 @@ impl SeriesState {
             recent.push_silence(self.now, means);
         }
         self.now = end;
+    }
+
+    /// What a calendar says of a bucket with this count: nothing of a series that never counted,
+    /// so that all begin alike.
+    fn calendar_now(&self, count: u64, ctx: &Context<'_>) -> CalendarNow {
+        let has_counted = count > 0 || self.silent_from > 0;
+        let own = ctx.calendar.filter(|_| has_counted);
+        own.map_or(CalendarNow::default(), |own| own.now)
     }
 
     /// The rings before bucket `t`, which count as expected from `forgets_from` on.

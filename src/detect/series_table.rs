@@ -55,11 +55,6 @@ impl SeriesTable {
         self.first[id as usize]
     }
 
-    /// Ids there are, live or not.
-    pub fn len(&self) -> usize {
-        self.states.len()
-    }
-
     pub fn get_mut(&mut self, id: u32) -> &mut SeriesState {
         let state = self.states[id as usize].as_deref_mut();
         state.expect("a series that counted or is due has a state")
@@ -79,21 +74,21 @@ impl SeriesTable {
         }
     }
 
-    /// Series with a count in the seven days before bucket `t`; appends those to forget.
-    pub fn sweep(&self, t: u32, width: u32, forgotten: &mut Vec<u32>) -> u64 {
+    /// Tells the series with a count in the seven days before bucket `t`; appends those to forget.
+    pub fn sweep(&self, t: u32, width: u32, forgotten: &mut Vec<u32>, mut live: impl FnMut(u32)) {
         let week = 7 * Minute::PER_DAY / width;
         let silent_max = FORGET_MINUTES.div_ceil(width);
-        let mut live = 0;
         for (id, last) in self.last.iter().enumerate() {
             if *last == NONE {
                 continue;
             }
-            live += u64::from(t - last <= week);
+            if t - last <= week {
+                live(id as u32);
+            }
             if t - last > silent_max {
                 forgotten.push(id as u32);
             }
         }
-        live
     }
 
     /// Checks a table that was read.

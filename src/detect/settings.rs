@@ -4,10 +4,13 @@
 //! limits for the bucket width and the profile in force. All numbers come from the reference
 //! (detection, section 6); each names the part it belongs to.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::budget::{STRATA, ScopedBudget};
 use super::calendar::Calendar;
-use crate::model::SHARDS;
+use crate::model::{Feedback, SHARDS};
 
 /// Buckets of recent counts and expectations a series keeps: the widest window, moved by the
 /// shifts, with the late minutes before it, fits.
@@ -58,6 +61,8 @@ pub struct DetectSettings {
     /// False insights a week that the user accepts over all series; of the profiles, only the
     /// default heeds it.
     pub budget_per_week: f64,
+    /// Budgets of their own for parts of the fleet; of several that match the first counts.
+    pub budgets: Vec<ScopedBudget>,
     /// A threshold fixed by hand, whatever the profile; the fleet layer is off.
     pub fixed_z: Option<f64>,
     pub profile: Profile,
@@ -73,6 +78,8 @@ pub struct DetectSettings {
     pub holds_drops: bool,
     /// A series has the first whose scope covers it.
     pub calendars: Vec<Calendar>,
+    /// What people said of insights; it is no part of the settings hash, as the counts are not.
+    pub feedback: Arc<[Feedback]>,
     pub fleet: FleetScope,
 }
 
@@ -80,6 +87,7 @@ impl Default for DetectSettings {
     fn default() -> Self {
         DetectSettings {
             budget_per_week: 1.0,
+            budgets: Vec::new(),
             fixed_z: None,
             profile: Profile::Default,
             bucket_minutes: 1,
@@ -88,6 +96,7 @@ impl Default for DetectSettings {
             waiting_max: 1_000_000,
             holds_drops: false,
             calendars: Vec::new(),
+            feedback: Arc::default(),
             fleet: FleetScope::Whole,
         }
     }
@@ -97,6 +106,29 @@ impl DetectSettings {
     /// Series tracked in one shard.
     pub fn shard_series_max(&self) -> u32 {
         (self.series_max / u64::from(SHARDS)).clamp(1, 1 << 20) as u32
+    }
+
+    /// Insights a week by scope, the rest first.
+    pub fn budgets(&self) -> Vec<f64> {
+        let scopes = self.budgets.iter().map(|scope| scope.per_week);
+        std::iter::once(self.budget_per_week)
+            .chain(scopes)
+            .collect()
+    }
+
+    /// Insights a week over all scopes.
+    pub fn budget_in_all(&self) -> f64 {
+        self.budgets().iter().sum()
+    }
+
+    /// What each scope but the rest matches, as text.
+    pub fn scope_names(&self) -> Vec<String> {
+        self.budgets.iter().map(ScopedBudget::name).collect()
+    }
+
+    /// Number of classes: two of each scope.
+    pub fn classes(&self) -> usize {
+        (self.budgets.len() + 1) * STRATA
     }
 }
 

@@ -16,7 +16,7 @@ const MAGIC: [u8; 8] = *b"insightS";
 const FORMAT_VERSION: u32 = 6;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
-pub const LOGIC_VERSION: u32 = 3;
+pub const LOGIC_VERSION: u32 = 4;
 
 /// Bytes before the settings text.
 const HEAD_BYTES: usize = 20;
@@ -139,6 +139,7 @@ impl Engine {
 fn settings_text(settings: &DetectSettings) -> String {
     let DetectSettings {
         budget_per_week,
+        budgets,
         fixed_z,
         profile,
         bucket_minutes,
@@ -147,14 +148,21 @@ fn settings_text(settings: &DetectSettings) -> String {
         waiting_max,
         holds_drops,
         calendars,
+        // More may be said of the same state.
+        feedback: _,
         fleet,
     } = settings;
     let calendars = match calendars[..] {
         [] => String::new(),
         _ => format!(" calendars={calendars:?}"),
     };
+    let budgets: Vec<String> = budgets
+        .iter()
+        .map(|scope| format!("{}:{:?}", scope.name(), scope.per_week))
+        .collect();
     format!(
-        "budget_per_week={budget_per_week:?} fixed_z={fixed_z:?} profile={profile:?} \
+        "budget_per_week={budget_per_week:?} budgets={budgets:?} fixed_z={fixed_z:?} \
+         profile={profile:?} \
          bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max} \
          waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}{calendars}"
     )

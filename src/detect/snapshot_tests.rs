@@ -8,7 +8,7 @@ use super::super::settings::Profile;
 use super::super::wheel::Wheel;
 use super::super::window::Window;
 use super::*;
-use crate::detect::Output;
+use crate::detect::{Confirmed, Insight, Output};
 use crate::model::{
     AttributionDelta, Dimension, EventTime, InsightType, Minute, Progress, Rates, RatesBuilder,
     SeriesRef, SourceCategory, SourceState,
@@ -26,19 +26,22 @@ fn settings() -> DetectSettings {
     }
 }
 
+fn key(name: &str) -> SeriesRef<'_> {
+    SeriesRef {
+        account: "1",
+        region: "r",
+        event_source: "s",
+        event_name: name,
+        insight_type: InsightType::ApiCallRate,
+        error_code: "",
+    }
+}
+
 /// One count of each named API in `minute`.
 fn rates(minute: u32, names: &[&str], count: u64) -> Rates {
     let mut builder = RatesBuilder::default();
     for name in names {
-        let key = SeriesRef {
-            account: "1",
-            region: "r",
-            event_source: "s",
-            event_name: name,
-            insight_type: InsightType::ApiCallRate,
-            error_code: "",
-        };
-        let key = builder.add_key(key, SourceCategory::Management);
+        let key = builder.add_key(key(name), SourceCategory::Management);
         let value = builder.value(["x", "y"][minute as usize / 60 % 2]);
         let delta = AttributionDelta {
             dimension: Dimension::UserAgent,
@@ -151,6 +154,99 @@ fn a_state_that_breaks_an_invariant_is_refused_by_its_field() {
         text.extend([1, 0]);
         state.watermarks = postcard::from_bytes(&text).expect("they are read");
     });
+}
+
+/// Settings with the fleet layer, and an engine of them with a surge every 37 hours.
+fn fleet_engine() -> (DetectSettings, Engine) {
+    let settings = DetectSettings {
+        profile: Profile::Default,
+        budget_per_week: 1e5,
+        ..settings()
+    };
+    let mut engine = Engine::new(settings.clone());
+    let mut out = Output::default();
+    for hour in 0..300 {
+        let minute = FIRST + hour * 60;
+        let surge = if hour % 37 > 34 { 300 } else { 0 };
+        let count = 20 + surge + u64::from(hour % 3);
+        engine.observe(&rates(minute, &["a", "b"], count));
+        engine.advance(Minute(minute + 60), &mut out);
+    }
+    assert!(out.insights.len() > 4, "{}", out.insights.len());
+    (settings, engine)
+}
+
+/// All insights of one series.
+fn all_of(name: &str) -> Insight {
+    Insight::Span {
+        series: key(name).to_key(),
+        from: Minute(0),
+        to: Minute(FIRST + 300 * 60),
+    }
+}
+
+/// What is confirmed changes nothing at once; two hours later the fleet remembers otherwise.
+#[test]
+fn a_confirmation_reaches_the_fleet() {
+    let (settings, mut untold) = fleet_engine();
+    let mut told = Engine::restore(settings, &untold.snapshot()).expect("it was just taken");
+    let Confirmed::Forgotten(episodes) = told.confirm(&all_of("a")) else {
+        panic!("there are insights of a");
+    };
+    assert!(episodes > 1, "{episodes}");
+    let fleet = |engine: &Engine| format!("{:?}", engine.state.fleet.thresholds());
+    assert_eq!(fleet(&told), fleet(&untold));
+    let mut out = Output::default();
+    let memory = |engine: &Engine| postcard::to_allocvec(&engine.state.fleet).expect("written");
+    for engine in [&mut told, &mut untold] {
+        engine.advance(Minute(FIRST + 304 * 60), &mut out);
+    }
+    assert_ne!(memory(&told), memory(&untold));
+}
+
+/// Of a fleet layer that has learned, as of all other state, any byte may be anything.
+#[test]
+fn a_fleet_with_any_byte_changed_is_refused_or_works() {
+    let (settings, engine) = fleet_engine();
+    let fleet = postcard::to_allocvec(&engine.state.fleet).expect("it is written");
+    let ledger = postcard::to_allocvec(&engine.state.ledger).expect("it is written");
+    assert!(ledger.len() > 50, "insights are remembered");
+    let changed = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= [1, 0x40, 0x80, 0xff][at % 4];
+        bytes
+    };
+    let mut states = Vec::new();
+    for at in 0..fleet.len() {
+        if let Ok(fleet) = postcard::from_bytes(&changed(&fleet, at)) {
+            states.push(State {
+                fleet,
+                ..engine.state.clone()
+            });
+        }
+    }
+    for at in 0..ledger.len() {
+        if let Ok(ledger) = postcard::from_bytes(&changed(&ledger, at)) {
+            states.push(State {
+                ledger,
+                ..engine.state.clone()
+            });
+        }
+    }
+    let mut refused = 0;
+    for state in states {
+        let bytes = Engine::with_state(settings.clone(), state).snapshot();
+        let Ok(mut engine) = Engine::restore(settings.clone(), &bytes) else {
+            refused += 1;
+            continue;
+        };
+        let mut out = Output::default();
+        let end = FIRST + 300 * 60;
+        engine.confirm(&all_of("a"));
+        engine.observe(&rates(end, &["a", "b", "e"], 9000));
+        engine.advance(Minute(end + 36 * 60), &mut out);
+    }
+    assert!(refused > 100, "many changes are noticed: {refused}");
 }
 
 /// Watermarks as they are written once a source has reported.

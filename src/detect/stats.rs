@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Class;
 use super::engine::Engine;
 use super::fleet::Threshold;
 use super::invariants::require;
@@ -37,6 +38,8 @@ pub struct EngineStats {
     pub counts: EngineCounts,
     pub series: u64,
     pub incidents_open: u64,
+    /// Feedback that was heeded.
+    pub feedback_heeded: u64,
     /// Attribution values held.
     pub values: u64,
     /// Reports of sources that went back in time.
@@ -44,8 +47,14 @@ pub struct EngineStats {
     pub origin: Option<Minute>,
     /// First minute that is not closed.
     pub closed: Option<Minute>,
-    /// Threshold of the running hour, unless it is fixed by hand.
+    /// Threshold that call rates need under the global budget in the running hour, unless it is
+    /// fixed by hand.
     pub threshold: Option<Threshold>,
+    /// Series of the fleet with a count in the last seven days, where there is a fleet layer.
+    pub live_series: Option<u64>,
+    /// Budgets below what thresholds were verified for, 1e-4 false insights per series-week: bit 0
+    /// is the global one, the others follow in their order.
+    pub beyond_verified: u32,
     pub registry_bytes: u64,
     pub window_bytes: u64,
     pub days_bytes: u64,
@@ -87,6 +96,25 @@ impl EngineCounts {
 }
 
 impl EngineStats {
+    /// What to say of budgets below what thresholds were verified for; `bits` as in
+    /// [`Self::beyond_verified`].
+    pub fn warning_of(bits: u32) -> Option<String> {
+        let scopes = (0..u32::BITS).filter(|scope| bits & (1 << scope) != 0);
+        let names: Vec<String> = scopes
+            .map(|scope| match scope.checked_sub(1) {
+                None => "detector.budget_per_week".to_string(),
+                Some(index) => format!("detector.budgets[{index}]"),
+            })
+            .collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "{}: less than 1e-4 false insights a week for each live series, for which no \
+                 threshold was verified; there may be more, and little is found",
+                names.join(", ")
+            )
+        })
+    }
+
     /// Heap bytes of all parts.
     pub fn memory_bytes(&self) -> u64 {
         self.registry_bytes
@@ -104,15 +132,21 @@ impl Engine {
     /// Sizes and counters.
     pub fn stats(&self) -> EngineStats {
         let state = &self.state;
+        let thresholds = state.fleet.thresholds();
         EngineStats {
             counts: state.counts,
             series: state.registry.len() as u64,
             incidents_open: state.incidents.len() as u64,
+            feedback_heeded: state.told.len() as u64,
             values: state.values.len() as u64,
             watermark_regressions: state.watermarks.regressions(),
             origin: state.clock.map(|clock| clock.origin()),
             closed: state.closed.map(Minute),
-            threshold: state.fleet.threshold(),
+            threshold: thresholds.and_then(|all| all.of(Class(0))).copied(),
+            live_series: thresholds.map(|all| all.live_series),
+            beyond_verified: thresholds.map_or(0, |all| {
+                all.beyond_verified().fold(0, |bits, one| bits | 1 << one)
+            }),
             registry_bytes: state.registry.memory_bytes() as u64,
             window_bytes: state.window.memory_bytes() as u64,
             days_bytes: state.days.memory_bytes() as u64,

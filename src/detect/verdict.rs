@@ -2,6 +2,8 @@
 //!
 //! A `Verdict` is an opinion on one bucket of one series, a `Change` a decision about an incident.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Direction, EndReason, Explanation};
 
 use super::calendars::InForce;
@@ -15,11 +17,18 @@ pub struct Context<'a> {
     /// Hours since 1970 of the engine's origin.
     pub origin_hour: u32,
     /// The z* in force this hour, before the first week's extra decade.
-    pub threshold: f64,
+    pub needed: Needed,
     /// No drop starts now: everything is silent, and the user wants to hear that only.
     pub withholds_drops: bool,
     /// The calendar of the series, if it has one.
     pub calendar: Option<InForce<'a>>,
+}
+
+/// The score that a Start needs, by direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Needed {
+    pub up: f64,
+    pub down: f64,
 }
 
 /// The raw counts of one series, late ones included.
@@ -76,7 +85,7 @@ pub enum Change {
         /// First unusual bucket.
         onset: u32,
         direction: Direction,
-        /// Complete but for `budget_per_week` and `expected_per_week`.
+        /// Complete but for what the fleet knows.
         explanation: Explanation,
         /// It follows an incident of the same direction that ended within two hours.
         continues: bool,
@@ -88,13 +97,20 @@ pub enum Change {
     },
 }
 
+/// Hours of an episode that are counted.
+pub const EPISODE_HOURS_MAX: u16 = 10_000;
+
 /// A run of hours with a notable z that is over (6.7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpisodeEnd {
     /// Hour since the origin that fell below and so ended the run.
     pub hour: u32,
+    /// Hours of the run, at most [`EPISODE_HOURS_MAX`].
+    pub hours: u16,
     /// Bin of the run's largest z, below [`super::fleet::BINS`].
-    pub bin: usize,
+    pub bin: u8,
+    /// The side of that score.
+    pub direction: Direction,
 }
 
 /// What judging a bucket brought.
@@ -105,6 +121,28 @@ pub struct Judged {
     /// A Start that a maintenance window kept from being one; at most one in two hours.
     pub is_withheld_start: bool,
     pub episode_ended: Option<EpisodeEnd>,
+}
+
+impl EpisodeEnd {
+    /// Whether an episode that was read can be one.
+    pub fn is_sound(&self) -> bool {
+        let is_bin = usize::from(self.bin) < super::fleet::BINS;
+        is_bin && (1..=EPISODE_HOURS_MAX).contains(&self.hours)
+    }
+}
+
+impl Needed {
+    /// The same in both directions.
+    pub fn both(z: f64) -> Self {
+        Needed { up: z, down: z }
+    }
+
+    pub fn of(&self, direction: Direction) -> f64 {
+        match direction {
+            Direction::Up => self.up,
+            Direction::Down => self.down,
+        }
+    }
 }
 
 impl Context<'_> {
@@ -128,11 +166,6 @@ impl Context<'_> {
         } else {
             ahead as u8
         }
-    }
-
-    /// Whether the bucket lies in a maintenance window.
-    pub fn is_maintained(&self) -> bool {
-        self.calendar.is_some_and(|own| own.now.is_maintained)
     }
 
     /// Whether the hours of the coming day have slots that follow each other.

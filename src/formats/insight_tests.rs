@@ -77,6 +77,7 @@ fn pair_a(edge: Edge) -> InsightEvent {
             z: 8.25,
             z_threshold: 4.5,
             budget_per_week: Some(1.0),
+            budget_scope: None,
             expected_per_week: Some(0.000_012),
             closest: Innocent::Baseline,
             count_to_fire: Some(3),
@@ -128,6 +129,21 @@ fn what_we_add_stands_under_one_key_behind() {
     );
 }
 
+/// Whose budget it was stands beside the budget, in the object and in the sentence.
+#[test]
+fn a_record_says_which_scope_allowed_it() {
+    let mut event = pair_a(Edge::Start);
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let record = parse(&write(&event, true));
+    assert!(record["insightd"].get("budgetScope").is_none());
+    event.explanation.budget_scope = Some("account=1*,direction=up".into());
+    let record = parse(&write(&event, true));
+    assert_eq!(record["insightd"]["budgetScope"], "account=1*,direction=up");
+    let words = sentence(&event);
+    let part = "you accept 1 false ones of account=1*,direction=up.";
+    assert!(words.contains(part), "{words}");
+}
+
 #[test]
 fn numbers_that_json_cannot_hold_are_left_out() {
     let mut event = pair_a(Edge::Start);
@@ -147,7 +163,7 @@ fn an_insight_in_words() {
         "DescribeQuery (cloudtrail.amazonaws.com) failed with QueryIdNotFoundException 1.2 times a \
          minute over the last 5 minutes, where hardly any are usual. At the usual rate the chance \
          of this is about 1 in 10^19. Judging by how often this and the other series surprise, \
-         less than 0.01 as strong come by chance in a week; you accept 1. \
+         less than 0.01 as strong come in a week, true ones included; you accept 1 false ones. \
          arn:aws:sts::888888888888:assumed-role/Admin made 100 % of it. Neither a shift by some \
          minutes, nor the time of day, nor an earlier episode explains it. Below 3 in those 5 \
          minutes it would have stayed silent."
@@ -167,6 +183,7 @@ fn a_drop_and_its_end_in_words() {
         expected_high: 229.0,
         surprise: 4.5,
         budget_per_week: None,
+        budget_scope: None,
         expected_per_week: None,
         closest: Innocent::SamePhase,
         count_to_fire: Some(41),

@@ -142,6 +142,9 @@ fn write_extension(event: &InsightEvent, context: &RecordContext, out: &mut Vec<
     members.float("z", Some(why.z), 4);
     members.float("threshold", Some(why.z_threshold), 4);
     members.float("budgetPerWeek", why.budget_per_week, 6);
+    if let Some(scope) = &why.budget_scope {
+        members.text("budgetScope", scope);
+    }
     members.float("expectedPerWeek", why.expected_per_week, 9);
     members.text("closest", innocent_name(why.closest));
     if let Some(count) = why.count_to_fire {

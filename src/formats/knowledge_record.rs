@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::model::{Direction, EventTime, Knowledge, Known, Minute, Scope};
+use crate::model::{Direction, EventTime, Knowledge, Known, Minute, Said, Scope};
 
 /// Bytes of an owner and of a reason.
 pub const OWNER_BYTES_MAX: usize = 256;
@@ -38,6 +38,10 @@ struct Line {
     scope: Option<ScopeObject>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mute: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    insight: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verdict: Option<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -90,23 +94,7 @@ pub fn parse_knowledge(line: &[u8]) -> Result<Knowledge, String> {
     check_text("owner", &line.owner, OWNER_BYTES_MAX)?;
     check_text("reason", &line.reason, REASON_BYTES_MAX)?;
     let from = minute("from", &line.from)?;
-    let what = match (line.kind.as_str(), line.scope, line.until, line.mute) {
-        ("mute", Some(scope), Some(until), None) => {
-            let until = minute("until", &until)?;
-            if until <= from {
-                return Err(format!("until {until} is not after from {from}"));
-            }
-            Known::Mute {
-                scope: Box::new(scope.parse()?),
-                until,
-            }
-        }
-        ("unmute", None, None, Some(mute)) => Known::Unmute { mute },
-        (kind @ ("mute" | "unmute"), ..) => {
-            return Err(format!("it is no {kind}: fields are missing or too many"));
-        }
-        (kind, ..) => return Err(format!("kind `{kind}` is not known to this version")),
-    };
+    let what = line.what(from)?;
     let record = Knowledge::new(from, &line.owner, &line.reason, what);
     if record.id != line.id {
         return Err(format!(
@@ -128,6 +116,8 @@ pub fn write_knowledge(record: &Knowledge) -> Vec<u8> {
         until: None,
         scope: None,
         mute: None,
+        insight: None,
+        verdict: None,
     };
     match &record.what {
         Known::Mute { scope, until } => {
@@ -138,6 +128,14 @@ pub fn write_knowledge(record: &Knowledge) -> Vec<u8> {
         Known::Unmute { mute } => {
             line.kind = "unmute".to_string();
             line.mute = Some(*mute);
+        }
+        Known::Feedback { insight, said } => {
+            line.kind = "feedback".to_string();
+            line.insight = Some(*insight);
+            line.verdict = Some(said.name().to_string());
+            if let Said::Expected { until } = said {
+                line.until = Some(until.to_string());
+            }
         }
     }
     let mut bytes = serde_json::to_vec(&line).expect("a record is plain text");
@@ -162,6 +160,46 @@ fn minute(field: &str, text: &str) -> Result<Minute, String> {
         return Err(format!("{field} `{text}` is no whole minute"));
     }
     Ok(time.minute())
+}
+
+impl Line {
+    /// What is known from a minute on.
+    fn what(&self, from: Minute) -> Result<Known, String> {
+        let until = match &self.until {
+            None => None,
+            Some(text) => Some(minute("until", text)?),
+        };
+        if let Some(until) = until.filter(|until| *until <= from) {
+            return Err(format!("until {until} is not after from {from}"));
+        }
+        let own = (&self.scope, self.mute, self.insight, &self.verdict);
+        Ok(match (self.kind.as_str(), own, until) {
+            ("mute", (Some(scope), None, None, None), Some(until)) => Known::Mute {
+                scope: Box::new(scope.parse()?),
+                until,
+            },
+            ("unmute", (None, Some(mute), None, None), None) => Known::Unmute { mute },
+            ("feedback", (None, None, Some(insight), Some(verdict)), until) => {
+                let said = match (verdict.as_str(), until) {
+                    ("true", None) => Said::True,
+                    ("expected", Some(until)) => Said::Expected { until },
+                    ("false", None) => Said::False,
+                    ("new-normal", None) => Said::NewNormal,
+                    (verdict, _) => {
+                        return Err(format!(
+                            "verdict `{verdict}` is none of true, false, new-normal and, with \
+                             until, expected"
+                        ));
+                    }
+                };
+                Known::Feedback { insight, said }
+            }
+            (kind @ ("mute" | "unmute" | "feedback"), ..) => {
+                return Err(format!("it is no {kind}: fields are missing or too many"));
+            }
+            (kind, ..) => return Err(format!("kind `{kind}` is not known to this version")),
+        })
+    }
 }
 
 impl ScopeObject {
@@ -274,6 +312,12 @@ mod tests {
             let unmute = Knowledge::new(
                 Minute(from), "a", "b", Known::Unmute { mute: mute.id },
             );
+            let said = [Said::True, Said::False, Said::NewNormal, Said::Expected {
+                until: Minute(from + span),
+            }][cut % 4];
+            let said = Known::Feedback { insight: mute.id, said };
+            let said = Knowledge::new(Minute(from), "a", "b", said);
+            prop_assert_eq!(parse_knowledge(&write_knowledge(&said)), Ok(said));
             let mut bytes = write_knowledge(&mute);
             let first = bytes.len();
             bytes.extend(write_knowledge(&unmute));

@@ -161,12 +161,16 @@ fn how_often(why: &Explanation) -> Option<String> {
         text => format!("about {text}"),
     };
     let budget = match why.budget_per_week {
-        Some(budget) => format!("; you accept {}", decimal(budget, 2)),
+        Some(budget) => {
+            let scope = why.budget_scope.as_deref();
+            let scope = scope.map_or(String::new(), |scope| format!(" of {scope}"));
+            format!("; you accept {} false ones{scope}", decimal(budget, 2))
+        }
         None => String::new(),
     };
     Some(format!(
-        "Judging by how often this and the other series surprise, {number} as strong come by \
-         chance in a week{budget}."
+        "Judging by how often this and the other series surprise, {number} as strong come in a \
+         week, true ones included{budget}."
     ))
 }
 

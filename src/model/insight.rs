@@ -94,9 +94,13 @@ pub struct Explanation {
     pub z: f64,
     /// Score that was needed.
     pub z_threshold: f64,
-    /// False insights a week that the user accepts; `None` when the threshold was fixed by hand.
+    /// False insights a week that the user accepts over what the budget is for; `None` when the
+    /// threshold was fixed by hand.
     pub budget_per_week: Option<f64>,
-    /// Insights at least as strong expected a week over all series, by the fleet's own history.
+    /// What that budget is for, as `field=pattern` with commas between; `None` for the global one.
+    pub budget_scope: Option<Box<str>>,
+    /// Insights at least as strong expected a week over all series that share the budget, true ones
+    /// included, by the fleet's own history.
     pub expected_per_week: Option<f64>,
     /// The explanation that came closest to taking the surprise away.
     pub closest: Innocent,
@@ -173,6 +177,7 @@ impl InsightEvent {
                 z: 0.0,
                 z_threshold: 0.0,
                 budget_per_week: None,
+                budget_scope: None,
                 expected_per_week: None,
                 closest: Innocent::Baseline,
                 count_to_fire: None,

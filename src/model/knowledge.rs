@@ -33,6 +33,33 @@ pub enum Known {
     },
     /// A mute is in force no longer.
     Unmute { mute: Uuid },
+    /// What an insight was, by the identifier that its Start and End share.
+    Feedback { insight: Uuid, said: Said },
+}
+
+/// What somebody says of an insight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It was an incident.
+    True,
+    /// It was planned or known, and the like is excused until a minute.
+    Expected { until: Minute },
+    /// It was chance.
+    False,
+    /// It is how things are from now on.
+    NewNormal,
+}
+
+impl Said {
+    /// The word in records and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Said::True => "true",
+            Said::Expected { .. } => "expected",
+            Said::False => "false",
+            Said::NewNormal => "new-normal",
+        }
+    }
 }
 
 impl Knowledge {
@@ -41,6 +68,13 @@ impl Knowledge {
         let content = match &what {
             Known::Mute { scope, until } => format!("mute {} {}", scope.name(), until.0),
             Known::Unmute { mute } => format!("unmute {mute}"),
+            Known::Feedback { insight, said } => {
+                let until = match said {
+                    Said::Expected { until } => until.0,
+                    _ => 0,
+                };
+                format!("feedback {insight} {} {until}", said.name())
+            }
         };
         let parts = [owner, reason, &content];
         let mut name = String::new();
@@ -91,6 +125,7 @@ impl Mute {
                         other.until = other.until.min(one.from.max(other.from));
                     }
                 }
+                Known::Feedback { .. } => {}
             }
         }
         mutes
@@ -100,5 +135,34 @@ impl Mute {
     pub fn hides(&self, event: &InsightEvent) -> bool {
         (self.from..self.until).contains(&event.start_decided_at)
             && self.scope.matches(event.series.as_ref(), event.direction)
+    }
+}
+
+/// What is said of an insight, as the detector takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feedback {
+    pub id: u128,
+    /// Shared event id.
+    pub insight: u128,
+    /// First minute in which it is in force.
+    pub from: Minute,
+    pub said: Said,
+}
+
+impl Feedback {
+    /// The feedback among what is known, in the order in which it was recorded.
+    pub fn all(knowledge: &[Knowledge]) -> Vec<Feedback> {
+        let mut all = Vec::new();
+        for one in knowledge {
+            if let Known::Feedback { insight, said } = &one.what {
+                all.push(Feedback {
+                    id: one.id.as_u128(),
+                    insight: insight.as_u128(),
+                    from: one.from,
+                    said: *said,
+                });
+            }
+        }
+        all
     }
 }

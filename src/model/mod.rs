@@ -16,7 +16,7 @@ pub use event::{AuditEvent, EventBatch, EventCategory, EventFields};
 pub use insight::{
     Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
 };
-pub use knowledge::{Knowledge, Known, Mute};
+pub use knowledge::{Feedback, Knowledge, Known, Mute, Said};
 pub use prefetch::{prefetch_read, prefetch_whole};
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::coordination_record::{CoordinationRecord, SourceName};
-use crate::detect::fleet::{Fleet, HourReport, Threshold};
+use crate::detect::fleet::{Fleet, HourReport, Thresholds};
 use crate::model::Minute;
 
 /// The state of the coordination topic.
@@ -23,9 +23,9 @@ pub struct Coordination {
     first_sources: Option<u32>,
     candidates: BTreeMap<u32, Candidate>,
     origin: Option<Minute>,
-    /// Reports of hours without a threshold made of them, by hour.
+    /// Reports of hours without thresholds made of them, by hour.
     reports: BTreeMap<u32, Reported>,
-    thresholds: BTreeMap<u32, Threshold>,
+    thresholds: BTreeMap<u32, Thresholds>,
     fleet: Option<Fleet>,
 }
 
@@ -70,9 +70,9 @@ impl Coordination {
                     report.add_to(&mut reported.sum);
                 }
             }
-            CoordinationRecord::Threshold {
+            CoordinationRecord::Thresholds {
                 hour,
-                threshold,
+                thresholds,
                 fleet,
             } => {
                 // One that leaves out an hour would leave those who wait for it waiting for ever.
@@ -80,7 +80,7 @@ impl Coordination {
                 if self.thresholds.contains_key(hour) || fleet.next_hour() != next + 1 {
                     return;
                 }
-                self.thresholds.insert(*hour, *threshold);
+                self.thresholds.insert(*hour, thresholds.clone());
                 self.fleet = Some(fleet.as_ref().clone());
                 let next = self.next_hour().unwrap_or(0);
                 self.reports = self.reports.split_off(&next);
@@ -126,12 +126,12 @@ impl Coordination {
         self.candidates.values().filter_map(|one| one.first).min()
     }
 
-    pub fn threshold(&self, hour: u32) -> Option<&Threshold> {
+    pub fn thresholds(&self, hour: u32) -> Option<&Thresholds> {
         self.thresholds.get(&hour)
     }
 
     /// Thresholds from an hour since 1970 on.
-    pub fn thresholds_from(&self, hour: u32) -> impl Iterator<Item = (u32, &Threshold)> {
+    pub fn thresholds_from(&self, hour: u32) -> impl Iterator<Item = (u32, &Thresholds)> {
         self.thresholds
             .range(hour..)
             .map(|(hour, one)| (*hour, one))

@@ -7,10 +7,13 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::detect::fleet::{BINS, Fleet, HourReport, Threshold};
+use crate::detect::budget::{Class, SCOPES_MAX, STRATA};
+use crate::detect::fleet::{BINS, Cell, ConfirmedCell, Fleet, HourReport, Thresholds};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
+/// Classes that settings can have.
+const CLASSES_MAX: usize = (SCOPES_MAX + 1) * STRATA;
 
 /// One partition of an input topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,11 +43,11 @@ pub enum CoordinationRecord {
         hour: u32,
         report: SparseReport,
     },
-    /// The threshold in force in an hour since 1970, and the fleet that it came from, for the
+    /// The thresholds in force in an hour since 1970, and the fleet that they came from, for the
     /// leader after this one.
-    Threshold {
+    Thresholds {
         hour: u32,
-        threshold: Threshold,
+        thresholds: Thresholds,
         fleet: Box<Fleet>,
     },
     /// A leader begins; once it reads this, it has read all that was said before.
@@ -56,8 +59,11 @@ pub enum CoordinationRecord {
 /// An [`HourReport`] without its empty bins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SparseReport {
-    episodes: Vec<(u8, u32)>,
     live_series: u64,
+    /// By class: bins with episodes that count each for itself, and live series.
+    classes: Vec<(Vec<(u8, u32)>, u64)>,
+    cells: Vec<(Cell, u32)>,
+    confirmed: Vec<(ConfirmedCell, u32)>,
 }
 
 /// Why bytes are no record of the coordination topic.
@@ -82,7 +88,7 @@ impl CoordinationRecord {
             CoordinationRecord::Candidate { .. } => "candidate",
             CoordinationRecord::Origin { .. } => "origin",
             CoordinationRecord::Report { .. } => "report",
-            CoordinationRecord::Threshold { .. } => "threshold",
+            CoordinationRecord::Thresholds { .. } => "thresholds",
             CoordinationRecord::Leader { .. } => "leader",
             CoordinationRecord::Retired { .. } => "retired",
         }
@@ -114,13 +120,21 @@ impl CoordinationRecord {
 
 impl From<&HourReport> for SparseReport {
     fn from(report: &HourReport) -> Self {
-        let bins = report.episodes.iter().enumerate();
+        let classes = report.classes.iter().map(|one| {
+            let bins = one.episodes.iter().enumerate();
+            let filled = bins.filter(|(_, count)| **count > 0);
+            let filled = filled.map(|(bin, count)| (bin as u8, *count)).collect();
+            (filled, one.live_series)
+        });
         SparseReport {
-            episodes: bins
-                .filter(|(_, count)| **count > 0)
-                .map(|(bin, count)| (bin as u8, *count))
-                .collect(),
             live_series: report.live_series,
+            classes: classes.collect(),
+            cells: report.cells.iter().map(|(cell, n)| (*cell, *n)).collect(),
+            confirmed: report
+                .confirmed
+                .iter()
+                .map(|(cell, count)| (*cell, *count))
+                .collect(),
         }
     }
 }
@@ -128,12 +142,20 @@ impl From<&HourReport> for SparseReport {
 impl SparseReport {
     /// Adds these episodes and series to a sum over partitions.
     pub fn add_to(&self, sum: &mut HourReport) {
-        for (bin, count) in &self.episodes {
-            if usize::from(*bin) < BINS {
-                sum.episodes[usize::from(*bin)] += count;
+        sum.live_series += self.live_series;
+        for (index, (bins, live_series)) in self.classes.iter().enumerate().take(CLASSES_MAX) {
+            let class = sum.class_mut(Class(index as u8));
+            class.live_series += live_series;
+            for (bin, count) in bins.iter().filter(|(bin, _)| usize::from(*bin) < BINS) {
+                class.episodes[usize::from(*bin)] += count;
             }
         }
-        sum.live_series += self.live_series;
+        for (cell, count) in &self.cells {
+            *sum.cells.entry(*cell).or_default() += count;
+        }
+        for (cell, count) in &self.confirmed {
+            *sum.confirmed.entry(*cell).or_default() += count;
+        }
     }
 }
 
@@ -143,9 +165,22 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_and_damage_is_noticed() {
-        let mut report = HourReport::default();
-        report.episodes[84] = 3;
+        let mut report = HourReport::new(4);
+        report.class_mut(Class(3)).episodes[199] = 3;
+        report.class_mut(Class(1)).live_series = 17;
         report.live_series = 17;
+        report.add(Cell {
+            ago: 5,
+            class: Class(2),
+            account: 1023,
+            bin: 40,
+        });
+        let confirmed = ConfirmedCell {
+            ended_ago: 600,
+            began_ago: 603,
+            ..ConfirmedCell::default()
+        };
+        report.confirmed.insert(confirmed, 2);
         let record = CoordinationRecord::Report {
             partition: 63,
             hour: 500_000,

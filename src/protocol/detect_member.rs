@@ -266,7 +266,7 @@ impl DetectMember {
             match record {
                 CoordinationRecord::Sources { .. } => may_start = true,
                 CoordinationRecord::Origin { .. } => (may_start, may_begin) = (true, true),
-                CoordinationRecord::Threshold { .. } => may_go_on = true,
+                CoordinationRecord::Thresholds { .. } => may_go_on = true,
                 CoordinationRecord::Retired { .. }
                 | CoordinationRecord::Candidate { .. }
                 | CoordinationRecord::Settings { .. }

@@ -73,8 +73,10 @@ impl DetectMember {
                         .is_some()
                 }
                 Need::Threshold { hour } => {
-                    let threshold = self.coordination.threshold(hour);
-                    let known = threshold.inspect(|one| engine.know_threshold(hour, **one));
+                    let known = self.coordination.thresholds(hour);
+                    if let Some(all) = known {
+                        engine.know_thresholds(hour, all.clone());
+                    }
                     known.is_some()
                 }
             };

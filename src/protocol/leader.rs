@@ -72,9 +72,9 @@ impl Leader {
             }
             fleet.report(hour, &reported.sum);
             let in_force = hour + FORCE_DELAY_HOURS;
-            decided.push(CoordinationRecord::Threshold {
+            decided.push(CoordinationRecord::Thresholds {
                 hour: origin + in_force,
-                threshold: fleet.threshold_for(in_force),
+                thresholds: fleet.thresholds_for(in_force),
                 fleet: Box::new(fleet.clone()),
             });
         }

@@ -11,7 +11,7 @@ use crate::detect::DetectSettings;
 use crate::model::Minute;
 use crate::tuning::part_run::{Part, origin_of};
 use crate::tuning::sweep::{
-    SettingRun, Survey, bound, live_after_warm_up, may_refuse, reports_at, run_setting,
+    SettingRun, Survey, bounds, live_after_warm_up, may_refuse, reports_at, run_setting,
     without_threshold,
 };
 use crate::tuning::{KeptRates, SeriesSet};
@@ -41,26 +41,27 @@ impl Sweep<'_> {
                 runs: Vec::new(),
             });
         };
-        let live = live_after_warm_up(self.kept, origin);
-        let mut order: Vec<usize> = (0..settings.len()).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (&settings[*a], &settings[*b]);
-            bound(a, live).total_cmp(&bound(b, live))
-        });
         let mut runs: Vec<Option<SettingRun>> = settings.iter().map(|_| None).collect();
         let done = AtomicUsize::new(0);
-        while let Some(first) = order.iter().position(|at| runs[*at].is_none()) {
-            let shared = without_threshold(&settings[order[first]]);
-            let group: Vec<usize> = order
+        while let Some(first) = runs.iter().position(Option::is_none) {
+            let shared = without_threshold(&settings[first]);
+            let live = live_after_warm_up(self.kept, &shared, origin);
+            let mut group: Vec<(usize, Vec<f64>)> = settings
                 .iter()
-                .copied()
-                .filter(|at| without_threshold(&settings[*at]) == shared)
+                .enumerate()
+                .filter(|(_, one)| without_threshold(one) == shared)
+                .map(|(at, one)| (at, bounds(one, &live)))
                 .collect();
-            let of_group: Vec<&DetectSettings> = group.iter().map(|at| &settings[*at]).collect();
-            let ended = self.run_group(&of_group, origin, live, &|| {
+            let low = |bounds: &[f64]| bounds.iter().copied().fold(f64::INFINITY, f64::min);
+            group.sort_by(|(_, a), (_, b)| low(a).total_cmp(&low(b)));
+            let of_group: Vec<(&DetectSettings, &[f64])> = group
+                .iter()
+                .map(|(at, bounds)| (&settings[*at], bounds.as_slice()))
+                .collect();
+            let ended = self.run_group(&of_group, origin, &|| {
                 tell(done.fetch_add(1, Ordering::Relaxed) + 1);
             })?;
-            for (at, run) in group.into_iter().zip(ended) {
+            for ((at, _), run) in group.into_iter().zip(ended) {
                 runs[at] = Some(run);
             }
         }
@@ -71,33 +72,30 @@ impl Sweep<'_> {
         })
     }
 
-    /// Runs settings that differ in their threshold only, those with the lowest first.
+    /// Runs settings that differ in their thresholds only, with the bounds of these, the lowest
+    /// first.
     fn run_group(
         &self,
-        settings: &[&DetectSettings],
+        settings: &[(&DetectSettings, &[f64])],
         origin: Minute,
-        live: u64,
         tell: &(dyn Fn() + Sync),
     ) -> Option<Vec<SettingRun>> {
-        let mut surveys: Vec<Survey> = Vec::new();
+        let mut surveys = vec![Survey::unknown(self.kept)];
         let mut of_setting = Vec::new();
-        let mut survey = Survey::unknown(self.kept);
-        let is_whole = settings.iter().any(|one| may_refuse(self.kept, one));
-        if is_whole {
-            surveys.push(survey.clone());
-        }
-        for settings in settings {
-            let bound = bound(settings, live);
-            if !is_whole && survey.is_wide_for(bound) {
-                survey = self.narrow(&survey, bound, settings, origin)?;
-                surveys.push(survey.clone());
+        let is_whole = settings.iter().any(|(one, _)| may_refuse(self.kept, one));
+        for (settings, bounds) in settings {
+            let serves = |survey: &Survey| survey.is_below(bounds);
+            let mut at = surveys.iter().rposition(serves).unwrap_or(0);
+            if !is_whole && surveys[at].is_wide_for(bounds) {
+                surveys.push(self.narrow(&surveys[at], bounds, settings, origin)?);
+                at = surveys.len() - 1;
             }
-            of_setting.push(surveys.len() - 1);
+            of_setting.push(at);
         }
         let work: Vec<(&DetectSettings, &Survey)> = settings
             .iter()
             .zip(of_setting)
-            .map(|(settings, survey)| (*settings, &surveys[survey]))
+            .map(|((settings, _), survey)| (*settings, &surveys[survey]))
             .collect();
         self.in_threads(&work, &|(settings, survey)| {
             let run = self.run_one(settings, survey, origin);
@@ -128,7 +126,7 @@ impl Sweep<'_> {
     fn narrow(
         &self,
         survey: &Survey,
-        bound: f64,
+        bounds: &[f64],
         settings: &DetectSettings,
         origin: Minute,
     ) -> Option<Survey> {
@@ -142,14 +140,10 @@ impl Sweep<'_> {
         };
         let in_parts = |set: &SeriesSet| {
             self.in_threads(&set.split(self.threads), &|keep| {
-                reports_at(&Part { keep, ..base }, bound)
+                reports_at(&Part { keep, ..base }, bounds)
             })
         };
-        let mut narrowed = Survey {
-            bound,
-            loud: SeriesSet::none(self.kept),
-            quiet: survey.quiet.clone(),
-        };
+        let mut narrowed = survey.narrowed(self.kept, bounds);
         for (loud, reports) in in_parts(&survey.loud)? {
             loud.iter().for_each(|series| narrowed.loud.insert(series));
             narrowed.add(&reports);

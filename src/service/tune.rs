@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::{Account, Outputs, ReplayJob, ReplayProgress, ServiceError, Sweep, replay};
 use crate::config::Settings;
 use crate::detect::DetectSettings;
+use crate::detect::fleet::Basis;
 use crate::model::{EventTime, Minute, Mute};
 use crate::source::FileLoss;
 use crate::tuning::assess::{Assessed, Assessment, mean_detection, weeks};
@@ -268,7 +269,7 @@ impl TuneJob {
                 run,
                 scored: scored.clone(),
                 labels: &self.labels,
-                budget_per_week: fixed_z(detect).is_none().then_some(detect.budget_per_week),
+                budget_per_week: fixed_z(detect).is_none().then(|| detect.budget_in_all()),
                 stories: setting.settings.stories,
                 mutes: &mutes,
             };
@@ -344,7 +345,7 @@ impl TuneJob {
         let fitted = present
             .in_force
             .last()
-            .is_some_and(|(_, at)| at.bins_used > 0);
+            .is_some_and(|(_, at)| at.all().iter().any(|one| one.basis != Basis::Shipped));
         if fixed_z(&self.settings[0].settings.detect).is_none() && !fitted {
             notes.push(
                 "this fleet has had too few surprising hours to fit its own threshold: the shipped \

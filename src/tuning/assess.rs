@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::intervals::poisson_90;
-use super::report::{KindView, LabelView, SettingView, SpenderView, StoriesView, StoryView};
+use super::report::{
+    KindView, LabelView, ScopeView, SettingView, SpenderView, StoriesView, StoryView,
+};
 use super::scoring::{KindScore, Label, LabelOutcome, by_kind, outcomes, separate, true_among};
 use super::sweep::SettingRun;
-use crate::model::{InsightEvent, Minute, Mute, ScoreRow, ScoreState};
+use crate::detect::budget::{Class, Place, STRATA, ScopedBudget};
+use crate::detect::fleet::Threshold;
+use crate::model::{Direction, InsightEvent, Minute, Mute, ScoreRow, ScoreState};
 use crate::view::{LargestStories, Stories, StorySettings};
 
 /// Series that are named as spending the budget.
@@ -55,13 +59,15 @@ impl Assessment<'_> {
             let (low, high) = poisson_90(count);
             (low / weeks, high / weeks)
         };
-        let last = self.run.in_force.last().map(|(_, threshold)| threshold);
+        let threshold = |class| Some(self.run.in_force.last()?.1.of(Class(class))?.z);
         let hits = outcomes.iter().filter(|outcome| outcome.hit.is_some());
         let hits = hits.count() as f64;
         let has_labels = !self.labels.is_empty();
         let view = SettingView {
             budget_per_week: self.budget_per_week,
-            threshold: last.map(|threshold| threshold.z),
+            threshold: threshold(0),
+            threshold_errors: threshold(1),
+            scopes: self.scopes(&insights),
             insights: insights.len() as u64,
             insights_per_week: per_week(insights.len() as u64),
             insights_per_week_90: interval(insights.len() as u64),
@@ -120,6 +126,41 @@ impl Assessment<'_> {
                 })
                 .collect(),
         }
+    }
+
+    /// What each scope's budget bought; nothing where there are none, or no budgets.
+    fn scopes(&self, insights: &[InsightEvent]) -> Vec<ScopeView> {
+        let scopes = &self.run.scopes;
+        let last = self.run.in_force.last();
+        let Some((_, thresholds)) = last.filter(|_| self.budget_per_week.is_some()) else {
+            return Vec::new();
+        };
+        if scopes.is_empty() {
+            return Vec::new();
+        }
+        let mut unlabelled = vec![0; scopes.len() + 1];
+        for event in insights {
+            let place = Place::new(event.series.as_ref(), scopes);
+            if true_among(std::slice::from_ref(event), self.labels) == 0 {
+                unlabelled[place.class(event.direction).scope()] += 1;
+            }
+        }
+        let names = std::iter::once("the rest".to_string());
+        let names = names.chain(scopes.iter().map(ScopedBudget::name));
+        let of_scopes = thresholds.all().chunks(STRATA).zip(unlabelled);
+        let view = |(name, (of_scope, unlabelled)): (String, (&[Threshold], u64))| {
+            let budget = of_scope[0].budget_per_week;
+            let per_week = unlabelled as f64 / weeks(&self.scored);
+            ScopeView {
+                name,
+                budget_per_week: budget,
+                threshold: of_scope[0].z,
+                threshold_errors: of_scope[1].z,
+                unlabelled_per_week: per_week,
+                budget_spent: per_week / budget,
+            }
+        };
+        names.zip(of_scopes).map(view).collect()
     }
 }
 
@@ -246,7 +287,14 @@ impl WhyMissed<'_> {
             }
             ScoreState::None | ScoreState::Up | ScoreState::Down => {}
         }
-        let threshold = self.run.threshold_at(self.origin, highest.minute);
+        let direction = if highest.count as f64 >= highest.expected {
+            Direction::Up
+        } else {
+            Direction::Down
+        };
+        let series = self.label.series.as_ref();
+        let run = self.run;
+        let threshold = run.threshold_at(self.origin, highest.minute, series, direction);
         format!(
             "highest score {:.2} at {}, where {:.2} was needed: {} seen where {:.2} was expected, \
              surprise {:.1} decades",

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::diff::DiffReport;
 use super::report::{KindView, TuneReport};
 
-const HEADER: &str = "name,kind_of_row,budget_per_week,threshold,insights,insights_per_week,\
-insights_per_week_low,insights_per_week_high,unlabelled_per_week,precision,recall,mean_detection,\
-incident_kind,incidents,found,delay_median,delay_90\n";
+const HEADER: &str = "name,kind_of_row,budget_per_week,threshold,threshold_errors,insights,\
+insights_per_week,insights_per_week_low,insights_per_week_high,unlabelled_per_week,precision,\
+recall,mean_detection,incident_kind,incidents,found,delay_median,delay_90\n";
 
 /// The report's figures: for each setting a row in all, then one for each kind of incident.
 pub fn tune(report: &TuneReport) -> String {
@@ -15,10 +15,11 @@ pub fn tune(report: &TuneReport) -> String {
     for setting in &report.settings {
         let (low, high) = setting.insights_per_week_90;
         let head = format!(
-            "{},setting,{},{},{},{},{low},{high},{},{},{},{}",
+            "{},setting,{},{},{},{},{},{low},{high},{},{},{},{}",
             field(&setting.name),
             optional(setting.budget_per_week),
             optional(setting.threshold),
+            optional(setting.threshold_errors),
             setting.insights,
             setting.insights_per_week,
             setting.unlabelled_per_week,
@@ -30,7 +31,7 @@ pub fn tune(report: &TuneReport) -> String {
     }
     for rival in &report.rivals {
         let head = format!(
-            "{},rival,,,,{},,,,,{},{}",
+            "{},rival,,,,,{},,,,,{},{}",
             field(&rival.name),
             rival.alarms_per_week,
             optional(rival.recall),

@@ -272,9 +272,10 @@ impl WhyNot<'_> {
             }
             ScoreState::None => {}
         }
+        let series = start.series.as_ref();
         let needed = self
             .run
-            .threshold_at(self.origin, start.decided_at)
+            .threshold_at(self.origin, start.decided_at, series, start.direction)
             .map_or(f64::INFINITY, |threshold| threshold.z);
         let other = &start.explanation;
         if row.z >= needed {

@@ -125,8 +125,8 @@ fn costs(text: &mut String, report: &TuneReport) {
     line(
         text,
         &format!(
-            "| setting | threshold | false a week, asked | insights a week (90 %) | budget spent | \
-             found of planted |{labelled}"
+            "| setting | threshold, calls / errors | false a week, asked | insights a week (90 %) \
+             | budget spent | found of planted |{labelled}"
         ),
     );
     let columns = if has_labels { 8 } else { 6 };
@@ -138,6 +138,7 @@ fn costs(text: &mut String, report: &TuneReport) {
         rival_row(text, rival, has_labels);
     }
     line(text, "");
+    scopes(text, report);
     for rival in &report.rivals {
         line(text, &format!("* {}: {}.", rival.name, rival.about));
     }
@@ -170,7 +171,7 @@ fn cost_row(text: &mut String, setting: &SettingView, has_labels: bool) {
         &format!(
             "| {} | {} | {} | {} ({} to {}) | {} | {} |{labelled}",
             setting.name,
-            optional(setting.threshold.map(|z| format!("{z:.2}"))),
+            thresholds(setting),
             optional(setting.budget_per_week),
             figure(setting.insights_per_week),
             figure(low),
@@ -179,6 +180,39 @@ fn cost_row(text: &mut String, setting: &SettingView, has_labels: bool) {
             share(setting.mean_detection),
         ),
     );
+}
+
+/// Both thresholds of what is in no scope.
+pub fn thresholds(setting: &SettingView) -> String {
+    let z = |z: Option<f64>| optional(z.map(|z| format!("{z:.2}")));
+    format!("{} / {}", z(setting.threshold), z(setting.threshold_errors))
+}
+
+fn scopes(text: &mut String, report: &TuneReport) {
+    let Some(present) = report.settings.first().filter(|one| !one.scopes.is_empty()) else {
+        return;
+    };
+    line(
+        text,
+        "| budget (present settings) | threshold, calls / errors | false a week, asked \
+         | insights a week | budget spent |",
+    );
+    line(text, "|---|---|---|---|---|");
+    for scope in &present.scopes {
+        line(
+            text,
+            &format!(
+                "| `{}` | {:.2} / {:.2} | {} | {} | {} |",
+                scope.name,
+                scope.threshold,
+                scope.threshold_errors,
+                figure(scope.budget_per_week),
+                figure(scope.unlabelled_per_week),
+                share(Some(scope.budget_spent)),
+            ),
+        );
+    }
+    line(text, "");
 }
 
 fn rival_row(text: &mut String, rival: &RivalView, has_labels: bool) {

@@ -6,23 +6,23 @@
 
 use std::ops::ControlFlow;
 
-use crate::detect::fleet::{Fleet, HourReport, Threshold};
+use crate::detect::fleet::{CELLS_MAX, Fleet, HourReport, Thresholds};
 use crate::detect::{DetectSettings, Engine, FleetScope, Need, Output};
 use crate::model::{InsightEvent, LogRecord, Minute};
 
 use super::{KeptRates, SeriesSet};
 
-/// Who says which threshold is in force.
-pub trait Thresholds {
-    /// The threshold of an hour, counted since the origin. `reports` are those of the part's own
+/// Who says which thresholds are in force.
+pub trait ThresholdSource {
+    /// The thresholds of an hour, counted since the origin. `reports` are those of the part's own
     /// hours that were completed since the last call.
-    fn in_force(&mut self, hour: u32, reports: Vec<(u32, HourReport)>) -> Threshold;
+    fn in_force(&mut self, hour: u32, reports: Vec<(u32, HourReport)>) -> Thresholds;
 }
 
-/// One threshold for all hours; keeps the reports.
+/// The same thresholds in all hours; keeps the reports.
 #[derive(Clone, Debug)]
 pub struct Constant {
-    pub threshold: Threshold,
+    pub thresholds: Thresholds,
     pub reports: Vec<(u32, HourReport)>,
 }
 
@@ -33,12 +33,15 @@ pub struct Fitted<'a> {
     /// By hour since the origin, what the series outside the part report.
     others: &'a [HourReport],
     /// Thresholds by hour since the origin, as they were in force.
-    pub in_force: Vec<(u32, Threshold)>,
+    pub in_force: Vec<(u32, Thresholds)>,
+    /// Whether sums over parts are what one engine of all series reports: no report was so large
+    /// that it folds.
+    pub is_exact: bool,
 }
 
 /// Thresholds that are known.
 #[derive(Clone, Debug)]
-pub struct Known<'a>(pub &'a [(u32, Threshold)]);
+pub struct Known<'a>(pub &'a [(u32, Thresholds)]);
 
 /// Which series run, and with what.
 #[derive(Clone, Copy, Debug)]
@@ -62,26 +65,19 @@ pub struct PartEnd {
 pub type Look<'a> = &'a mut dyn FnMut(&Engine, &Output) -> ControlFlow<()>;
 
 impl Constant {
-    /// Starts need `z`.
-    pub fn new(z: f64) -> Self {
+    /// Starts of the series of a scope need its entry of `z`.
+    pub fn new(z: &[f64]) -> Self {
         Constant {
-            threshold: Threshold {
-                z,
-                alpha: 0.0,
-                beta: 0.0,
-                bins_used: 0,
-                z_nominal: z,
-                live_series: 0,
-            },
+            thresholds: Thresholds::fixed(z),
             reports: Vec::new(),
         }
     }
 }
 
-impl Thresholds for Constant {
-    fn in_force(&mut self, _hour: u32, reports: Vec<(u32, HourReport)>) -> Threshold {
+impl ThresholdSource for Constant {
+    fn in_force(&mut self, _hour: u32, reports: Vec<(u32, HourReport)>) -> Thresholds {
         self.reports.extend(reports);
-        self.threshold
+        self.thresholds.clone()
     }
 }
 
@@ -91,35 +87,37 @@ impl<'a> Fitted<'a> {
             fleet: Fleet::new(settings),
             others,
             in_force: Vec::new(),
+            is_exact: true,
         }
     }
 }
 
-impl Thresholds for Fitted<'_> {
-    fn in_force(&mut self, hour: u32, reports: Vec<(u32, HourReport)>) -> Threshold {
+impl ThresholdSource for Fitted<'_> {
+    fn in_force(&mut self, hour: u32, reports: Vec<(u32, HourReport)>) -> Thresholds {
         for (hour, mut report) in reports {
             if let Some(others) = self.others.get(hour as usize) {
                 report += others;
+                self.is_exact &= report.cells.len() < CELLS_MAX;
             }
             self.fleet.report(hour, &report);
         }
-        let threshold = self.fleet.threshold_for(hour);
-        self.in_force.push((hour, threshold));
-        threshold
+        let thresholds = self.fleet.thresholds_for(hour);
+        self.in_force.push((hour, thresholds.clone()));
+        thresholds
     }
 }
 
-impl Thresholds for Known<'_> {
-    fn in_force(&mut self, hour: u32, _reports: Vec<(u32, HourReport)>) -> Threshold {
+impl ThresholdSource for Known<'_> {
+    fn in_force(&mut self, hour: u32, _reports: Vec<(u32, HourReport)>) -> Thresholds {
         let known = self.0.iter().rev().find(|(other, _)| *other <= hour);
-        let (_, threshold) = known.or(self.0.first()).expect("a run has thresholds");
-        *threshold
+        let (_, thresholds) = known.or(self.0.first()).expect("a run has thresholds");
+        thresholds.clone()
     }
 }
 
 impl Part<'_> {
     /// Runs the part to the end of the recording, or until `look` breaks.
-    pub fn run(&self, thresholds: &mut dyn Thresholds, look: Look<'_>) -> PartEnd {
+    pub fn run(&self, thresholds: &mut dyn ThresholdSource, look: Look<'_>) -> PartEnd {
         let mut engine = self.engine();
         let mut output = Output {
             scores: self.has_scores.then(Vec::new),
@@ -160,7 +158,7 @@ impl Part<'_> {
 pub fn apply(
     engine: &mut Engine,
     record: &LogRecord,
-    thresholds: &mut dyn Thresholds,
+    thresholds: &mut dyn ThresholdSource,
     output: &mut Output,
 ) {
     let mut need = engine.apply(record, output);
@@ -168,8 +166,8 @@ pub fn apply(
         let origin = engine.stats().origin.map_or(0, Minute::hour);
         let reports = engine.take_reports().into_iter();
         let reports = reports.map(|(hour, report)| (hour - origin, report));
-        let threshold = thresholds.in_force(hour - origin, reports.collect());
-        engine.know_threshold(hour, threshold);
+        let in_force = thresholds.in_force(hour - origin, reports.collect());
+        engine.know_thresholds(hour, in_force);
         need = engine.resume(output);
     }
     assert!(need.is_none(), "a part was told its origin: {need:?}");

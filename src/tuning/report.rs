@@ -50,6 +50,20 @@ pub struct ScoredView {
     pub settled_weeks: f64,
 }
 
+/// A budget of its own and what was spent of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ScopeView {
+    /// What it matches.
+    pub name: String,
+    pub budget_per_week: f64,
+    /// Thresholds at the end, in decades, of call rates and of error rates.
+    pub threshold: f64,
+    pub threshold_errors: f64,
+    pub unlabelled_per_week: f64,
+    /// Unlabelled insights over its budget.
+    pub budget_spent: f64,
+}
+
 /// One setting: what it costs and finds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SettingView {
@@ -59,8 +73,11 @@ pub struct SettingView {
     pub settings_hash: String,
     /// False insights a week that its threshold is made for; `None` where that is fixed.
     pub budget_per_week: Option<f64>,
-    /// Threshold at the end, in decades.
+    /// Thresholds at the end, in decades, of call rates and of error rates outside all scopes.
     pub threshold: Option<f64>,
+    pub threshold_errors: Option<f64>,
+    /// By scope, the rest first; empty without scopes.
+    pub scopes: Vec<ScopeView>,
     pub insights: u64,
     pub insights_per_week: f64,
     /// 90 % interval of the latter.

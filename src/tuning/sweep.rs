@@ -11,10 +11,11 @@ use std::ops::ControlFlow;
 
 use super::part_run::{Constant, Fitted, Known, Part};
 use super::{KeptRates, SeriesSet};
-use crate::detect::fleet::{HourReport, Threshold};
+use crate::detect::budget::{Class, Place, ScopedBudget};
+use crate::detect::fleet::{CELLS_MAX, HourReport, Threshold, Thresholds};
 use crate::detect::settings::Tuning;
 use crate::detect::{DetectSettings, Engine};
-use crate::model::{Edge, InsightEvent, Minute, SHARDS};
+use crate::model::{Direction, Edge, InsightEvent, Minute, SHARDS, SeriesRef};
 
 /// Hours of the origin in which nothing starts.
 pub const WARM_UP_HOURS: u32 = 48;
@@ -26,12 +27,14 @@ const NARROWER: f64 = 0.7;
 /// What settings share that differ in their threshold only.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// Threshold, in decades, below which none of the settings is expected to go.
-    pub bound: f64,
-    /// Series that start an incident at that threshold.
+    /// By scope the threshold, in decades, below which none of the settings is expected to go.
+    bounds: Vec<f64>,
+    /// Series that start an incident at these thresholds.
     pub loud: SeriesSet,
     /// By hour since the origin, what the other series report.
-    pub quiet: Vec<HourReport>,
+    quiet: Vec<HourReport>,
+    /// Whether every report was small enough to be a sum: a full one has folded.
+    is_exact: bool,
 }
 
 /// What one setting did.
@@ -41,22 +44,56 @@ pub struct SettingRun {
     pub insights: Vec<InsightEvent>,
     /// Thresholds by hour since the origin, first where one is asked for; one entry for hour 0
     /// where the threshold is fixed.
-    pub in_force: Vec<(u32, Threshold)>,
+    pub in_force: Vec<(u32, Thresholds)>,
+    /// The scopes that these are of.
+    pub scopes: Vec<ScopedBudget>,
 }
 
 impl Survey {
     /// Before any survey: every series may be loud.
     pub fn unknown(kept: &KeptRates) -> Self {
         Survey {
-            bound: f64::NEG_INFINITY,
+            bounds: Vec::new(),
             loud: SeriesSet::all(kept),
             quiet: Vec::new(),
+            is_exact: true,
         }
     }
 
-    /// Whether it is worth while to narrow it for settings from `bound` on.
-    pub fn is_wide_for(&self, bound: f64) -> bool {
-        bound >= self.bound + NARROWER && !self.loud.is_empty()
+    /// One at higher thresholds, that has to be told yet which series are loud at them.
+    pub fn narrowed(&self, kept: &KeptRates, bounds: &[f64]) -> Self {
+        Survey {
+            bounds: bounds.to_vec(),
+            loud: SeriesSet::none(kept),
+            ..self.clone()
+        }
+    }
+
+    /// Whether it may serve settings whose thresholds stay above `bounds`.
+    pub fn is_below(&self, bounds: &[f64]) -> bool {
+        self.raises(bounds).all(|raise| raise >= 0.0)
+    }
+
+    /// Whether it is worth while to narrow it for settings from `bounds` on.
+    pub fn is_wide_for(&self, bounds: &[f64]) -> bool {
+        !self.loud.is_empty() && self.raises(bounds).any(|raise| raise >= NARROWER)
+    }
+
+    /// By scope how much higher other bounds are.
+    fn raises(&self, bounds: &[f64]) -> impl Iterator<Item = f64> {
+        let own = |scope| self.bound(scope);
+        let raises = bounds.iter().enumerate();
+        raises.map(move |(scope, bound)| bound - own(scope))
+    }
+
+    fn bound(&self, scope: usize) -> f64 {
+        self.bounds.get(scope).copied().unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// Whether thresholds are nowhere below the bounds.
+    fn holds(&self, thresholds: &Thresholds) -> bool {
+        let mut classes = thresholds.all().iter().enumerate();
+        classes.all(|(class, threshold)| threshold.z >= self.bound(Class(class as u8).scope()))
     }
 
     /// Adds the reports of series.
@@ -67,6 +104,7 @@ impl Survey {
                 self.quiet.resize_with(hour + 1, HourReport::default);
             }
             self.quiet[hour] += report;
+            self.is_exact &= report.cells.len() < CELLS_MAX;
         }
     }
 
@@ -80,11 +118,15 @@ impl Survey {
 
 /// The settings as far as a survey depends on them: equal for settings that can share one.
 pub fn without_threshold(settings: &DetectSettings) -> DetectSettings {
-    DetectSettings {
+    let mut shared = DetectSettings {
         budget_per_week: 1.0,
         fixed_z: None,
         ..settings.clone()
+    };
+    for scope in &mut shared.budgets {
+        scope.per_week = 1.0;
     }
+    shared
 }
 
 /// The threshold that is fixed by hand or by the profile.
@@ -103,17 +145,23 @@ pub fn may_refuse(kept: &KeptRates, settings: &DetectSettings) -> bool {
         .any(|count| count > settings.shard_series_max())
 }
 
-/// A threshold, in decades, that is expected not to be gone below while at least `live_series`
-/// series are live.
-pub fn bound(settings: &DetectSettings, live_series: u64) -> f64 {
-    fixed_z(settings).unwrap_or_else(|| {
-        let nominal = 168.0 * live_series.max(1) as f64 / settings.budget_per_week;
+/// By scope a threshold, in decades, that is expected not to be gone below while at least so many
+/// series of it are live.
+pub fn bounds(settings: &DetectSettings, live_series: &[u64]) -> Vec<f64> {
+    let budgets = settings.budgets();
+    let nominal = budgets.iter().zip(live_series).map(|(budget, live)| {
+        let nominal = 168.0 * (*live).max(1) as f64 / budget;
         libm::log10(nominal) - BELOW_NOMINAL
-    })
+    });
+    match fixed_z(settings) {
+        Some(z) => vec![z; budgets.len()],
+        None => nominal.collect(),
+    }
 }
 
-/// Series with a count in the first two days, which are live when incidents may first start.
-pub fn live_after_warm_up(kept: &KeptRates, origin: Minute) -> u64 {
+/// By scope the series with a count in the first two days, which are live when incidents may first
+/// start.
+pub fn live_after_warm_up(kept: &KeptRates, settings: &DetectSettings, origin: Minute) -> Vec<u64> {
     let end = Minute(origin.0 + WARM_UP_HOURS * Minute::PER_HOUR);
     let mut live = SeriesSet::none(kept);
     let all = SeriesSet::all(kept);
@@ -122,12 +170,21 @@ pub fn live_after_warm_up(kept: &KeptRates, origin: Minute) -> u64 {
             live.insert(series);
         }
     });
-    live.len() as u64
+    let mut by_scope = vec![0; settings.budgets.len() + 1];
+    for series in live.iter() {
+        let key = kept.series()[series as usize].key.as_ref();
+        let place = Place::new(key, &settings.budgets);
+        by_scope[place.up.scope()] += 1;
+        if place.down.scope() != place.up.scope() {
+            by_scope[place.down.scope()] += 1;
+        }
+    }
+    by_scope
 }
 
-/// The series of a part that start an incident at `bound`, and what all of its series report there.
-pub fn reports_at(part: &Part<'_>, bound: f64) -> (SeriesSet, Vec<(u32, HourReport)>) {
-    let mut constant = Constant::new(bound);
+/// The series of a part that start an incident at `bounds`, and what all of its series report then.
+pub fn reports_at(part: &Part<'_>, bounds: &[f64]) -> (SeriesSet, Vec<(u32, HourReport)>) {
+    let mut constant = Constant::new(bounds);
     let end = part.run(&mut constant, &mut |_, _| ControlFlow::Continue(()));
     let mut loud = SeriesSet::none(part.kept);
     for event in &end.insights {
@@ -138,26 +195,31 @@ pub fn reports_at(part: &Part<'_>, bound: f64) -> (SeriesSet, Vec<(u32, HourRepo
     (loud, reports.collect())
 }
 
-/// Runs one setting over the loud series of a survey; `None` where its threshold went below the
-/// survey's bound, so that a quiet series might have started an incident.
+/// Runs one setting over the loud series of a survey; `None` where a threshold went below the
+/// survey's bound, so that a quiet series might have started an incident, or where reports do not
+/// add up to what one engine of all series says.
 pub fn run_setting(part: &Part<'_>, survey: &Survey) -> Option<SettingRun> {
     let look = &mut |_: &Engine, _: &_| ControlFlow::Continue(());
+    let scopes = part.settings.budgets.clone();
     if let Some(z) = fixed_z(part.settings) {
-        let mut constant = Constant::new(z);
+        let mut constant = Constant::new(&vec![z; scopes.len() + 1]);
         let end = part.run(&mut constant, look);
-        return (z >= survey.bound).then(|| SettingRun {
+        return survey.holds(&constant.thresholds).then(|| SettingRun {
             insights: end.insights,
-            in_force: vec![(0, constant.threshold)],
+            in_force: vec![(0, constant.thresholds)],
+            scopes,
         });
     }
     let mut fitted = Fitted::new(part.settings, &survey.quiet);
     let end = part.run(&mut fitted, look);
     let mut in_force = fitted.in_force.iter();
     let is_above =
-        in_force.all(|(hour, threshold)| *hour < WARM_UP_HOURS || threshold.z >= survey.bound);
-    is_above.then_some(SettingRun {
+        in_force.all(|(hour, thresholds)| *hour < WARM_UP_HOURS || survey.holds(thresholds));
+    let is_exact = survey.is_exact && fitted.is_exact;
+    (is_above && is_exact).then_some(SettingRun {
         insights: end.insights,
         in_force: fitted.in_force,
+        scopes,
     })
 }
 
@@ -174,11 +236,19 @@ impl SettingRun {
         Known(&self.in_force)
     }
 
-    /// The threshold in force at `minute`.
-    pub fn threshold_at(&self, origin: Minute, minute: Minute) -> Option<Threshold> {
+    /// The threshold in force at `minute` for a series and direction.
+    pub fn threshold_at(
+        &self,
+        origin: Minute,
+        minute: Minute,
+        series: SeriesRef<'_>,
+        direction: Direction,
+    ) -> Option<Threshold> {
         let hour = minute.hour().checked_sub(origin.hour())?;
         let before = self.in_force.iter().rev();
         let mut before = before.skip_while(|(other, _)| *other > hour);
-        before.next().map(|(_, threshold)| *threshold)
+        let (_, thresholds) = before.next()?;
+        let class = Place::new(series, &self.scopes).class(direction);
+        thresholds.of(class).copied()
     }
 }

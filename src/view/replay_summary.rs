@@ -34,6 +34,10 @@ pub struct ThresholdView {
     pub budget_per_week: Option<f64>,
     /// Starts a week over the time in which Starts were possible.
     pub starts_per_week: Option<f64>,
+    /// Whether budgets of scopes stand beside that budget.
+    pub has_scopes: bool,
+    /// What to say of budgets below what thresholds were verified for.
+    pub warning: Option<String>,
 }
 
 /// Insights grouped by what may be one cause.
@@ -73,6 +77,8 @@ pub struct ReplaySummary {
     pub ends: u64,
     /// Insights decided before `--from`.
     pub withheld: u64,
+    /// Feedback that was heeded, and all of it.
+    pub feedback: (u64, u64),
     /// Starts that maintenance windows kept from being ones.
     pub in_maintenance: u64,
     /// Mutes with what each hid.
@@ -206,6 +212,10 @@ impl ReplaySummary {
             "insights   {} Start, {} End{withheld}",
             self.starts, self.ends
         )?;
+        if self.feedback.1 > 0 {
+            let (heeded, all) = self.feedback;
+            writeln!(f, "feedback   {heeded} of {all} heeded")?;
+        }
         if self.in_maintenance > 0 {
             let starts = self.in_maintenance;
             writeln!(
@@ -220,13 +230,22 @@ impl ReplaySummary {
         };
         write!(f, "threshold  {:.2} decades", threshold.z)?;
         match threshold.budget_per_week {
-            Some(budget) => write!(f, " for a budget of {budget} false insights a week")?,
+            Some(budget) => {
+                write!(f, " for a budget of {budget} false insights a week")?;
+                if threshold.has_scopes {
+                    write!(f, ", those of scopes apart")?;
+                }
+            }
             None => write!(f, ", fixed")?,
         }
         if let Some(starts) = threshold.starts_per_week {
             write!(f, "; spent {starts:.2} Starts a week, true ones included")?;
         }
-        writeln!(f)
+        writeln!(f)?;
+        match &threshold.warning {
+            Some(warning) => writeln!(f, "  warning  {warning}"),
+            None => Ok(()),
+        }
     }
 }
 

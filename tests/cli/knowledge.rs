@@ -270,3 +270,39 @@ fn what_cannot_be_recorded_is_refused_and_what_is_broken_is_told() {
         .run_with(&add, &[("INSIGHTD_KNOWLEDGE__RECORDS_MAX", "0")])
         .check(4, &["records_max"]);
 }
+
+/// Feedback that is recorded on the command line is heeded by a replay, and the same when exported.
+#[test]
+fn feedback_is_recorded_and_heeded() {
+    let place = deployment();
+    let replay = ["replay", "--format", "rates", "in.csv"];
+    let all = knowing(&place, &replay);
+    let id = starts_of(&all.out, "CreateTags");
+    let say = |more: &[&str]| {
+        let who = [
+            "feedback", "--id", &id, "--owner", "maria", "--reason", "known",
+        ];
+        knowing(&place, &[&who[..], more].concat())
+    };
+    say(&["--verdict", "maybe"]).check(2, &["new-normal"]);
+    say(&["--verdict", "expected"]).check(2, &["--until"]);
+    say(&["--verdict", "true", "--until", "1d"]).check(2, &["belongs to"]);
+    knowing(&place, &["feedback", "--verdict", "true"]).check(2, &["--id"]);
+    let from = time(START + 54 * 3600);
+    let said = say(&["--verdict", "new-normal", "--from", &from]);
+    said.check(0, &[]);
+    let told = knowing(&place, &replay);
+    told.check(0, &["feedback   1 of 1 heeded"]);
+    assert_eq!(told.out, all.out, "nothing more happens in this input");
+    let listed = knowing(&place, &["feedback", "list"]);
+    let row = format!(
+        "{}\t{from}\t{id}\tnew-normal\t\tmaria\tknown",
+        said.out.trim()
+    );
+    assert_eq!(listed.out.lines().nth(1), Some(row.as_str()));
+    let exported = knowing(&place, &["feedback", "list", "--export"]);
+    assert_eq!(exported.out, place.read("known.ndjson"));
+    // What is not known, or not yet, waits.
+    let early = ["replay", "--format", "rates", "in.csv", "--until", &from];
+    knowing(&place, &early).check(0, &["feedback   0 of 1 heeded"]);
+}

@@ -278,7 +278,7 @@ fn mistakes_are_told() {
         place.run(&all).check(code, words);
     };
     check(
-        &[("g", "detector.budget = [1]")],
+        &[("g", "detector.budget_per_wek = [1]")],
         &["--grid", "g"],
         4,
         &["budget_per_week"],

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use insightd::detect::budget::{Class, Place};
 use insightd::detect::calendar::Calendar;
-use insightd::detect::fleet::{Fleet, HourReport, Threshold};
+use insightd::detect::fleet::{Cell, Fleet, HourReport, Thresholds};
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::Tuning;
-use insightd::detect::verdict::{Change, Context, History, Phase};
+use insightd::detect::verdict::{Change, Context, History, Needed, Phase};
 use insightd::detect::{CalendarNow, DetectSettings, InForce, event_id, shared_event_id};
 use insightd::model::{
     Attribution, AttributionValue, Dimension, Direction, Edge, InsightEvent, Minute, ScoreRow,
@@ -24,6 +25,7 @@ type Values = BTreeMap<(Dimension, String), u64>;
 /// One series with all it ever counted, by bucket (first minute).
 struct Series {
     key: Arc<SeriesKey>,
+    place: Place,
     state: SeriesState,
     counts: BTreeMap<u32, u64>,
     /// Attribution counts that the limit of values kept.
@@ -79,14 +81,16 @@ pub struct Oracle {
     t: u32,
     fleet: Fleet,
     reports: BTreeMap<u32, HourReport>,
-    threshold: Option<Threshold>,
+    thresholds: Option<Thresholds>,
     pub insights: Vec<InsightEvent>,
     pub scores: Vec<ScoreRow>,
 }
 
 impl Oracle {
     pub fn new(settings: DetectSettings, keys: &[SeriesKey]) -> Self {
-        let series = keys.iter().map(|key| (key.clone(), Series::new(key)));
+        let series = keys
+            .iter()
+            .map(|key| (key.clone(), Series::new(key, &settings)));
         Oracle {
             tuning: Tuning::new(&settings),
             series: series.collect(),
@@ -97,7 +101,7 @@ impl Oracle {
             t: 0,
             fleet: Fleet::new(&settings),
             reports: BTreeMap::new(),
-            threshold: None,
+            thresholds: None,
             insights: Vec::new(),
             scores: Vec::new(),
             settings,
@@ -167,23 +171,28 @@ impl Oracle {
             return;
         }
         let calendar = self.in_force(key, self.t.saturating_sub(1));
-        let ctx = self.context();
         let ctx = Context {
             calendar: calendar.as_ref().map(|(one, now)| InForce {
                 calendar: one,
                 now: *now,
             }),
-            ..ctx_of(&self.tuning, ctx)
+            ..ctx_of(&self.tuning, origin / 60, Needed::both(f64::INFINITY))
         };
         let series = self.series.get_mut(key).expect("all keys are known");
         series.enter(minute, count, values, &self.settings);
         series.state.correct((minute - origin) / width, count, &ctx);
     }
 
-    fn context(&self) -> (u32, f64) {
-        let from_fleet = self.threshold.map(|threshold| threshold.z);
-        let z = self.tuning.fixed_z.or(from_fleet).unwrap_or(f64::INFINITY);
-        (self.origin.unwrap_or(0) / 60, z)
+    fn needed(&self, place: Place) -> Needed {
+        let z = |class: Class| {
+            let thresholds = self.thresholds.as_ref();
+            let from_fleet = thresholds.map(|all| all.all()[usize::from(class.0)].z);
+            self.tuning.fixed_z.or(from_fleet).unwrap_or(f64::INFINITY)
+        };
+        Needed {
+            up: z(place.up),
+            down: z(place.down),
+        }
     }
 
     /// The calendar of a series, and what it says of bucket `t`, bucket by bucket.
@@ -211,7 +220,15 @@ impl Oracle {
                 .next()
                 .is_some()
         };
-        let live = self.series.values().filter(live).count() as u64;
+        let mut live_classes = vec![0; self.settings.classes()];
+        let mut live_all = 0;
+        for series in self.series.values().filter(live) {
+            let classes = BTreeSet::from([series.place.up, series.place.down]);
+            classes
+                .iter()
+                .for_each(|class| live_classes[usize::from(class.0)] += 1);
+            live_all += 1;
+        }
         let silent = self.silent.clone();
         for series in self.series.values_mut() {
             let is_silent = series
@@ -219,37 +236,43 @@ impl Oracle {
                 .last_key_value()
                 .is_some_and(|(last, _)| minute - last - self.settings.bucket_minutes >= 11_600);
             if is_silent && series.open.is_none() {
-                *series = Series::new(&series.key);
+                *series = Series::new(&series.key, &self.settings);
                 series.state = silent.clone();
             }
         }
         if hour > 0 {
-            self.reports.entry(hour - 1).or_default().live_series = live;
+            let report = self.reports.entry(hour - 1).or_default();
+            report.live_series = live_all;
+            for (class, live) in live_classes.into_iter().enumerate() {
+                report.class_mut(Class(class as u8)).live_series = live;
+            }
         }
         if hour > 1 {
             let report = self.reports.remove(&(hour - 2)).unwrap_or_default();
             self.fleet.report(hour - 2, &report);
         }
-        self.threshold = Some(self.fleet.threshold_for(hour));
+        self.thresholds = Some(self.fleet.thresholds_for(hour));
     }
 
     fn close(&mut self, minute: u32, counts: BTreeMap<SeriesKey, (u64, Values)>) {
         if self.t.is_multiple_of(self.tuning.hour) {
             self.begin_hour(minute);
         }
-        let ctx = self.context();
-        let ctx = ctx_of(&self.tuning, ctx);
+        let origin_hour = self.origin.unwrap_or(0) / 60;
         let mut changes = Vec::new();
+        let places: Vec<Place> = self.series.values().map(|series| series.place).collect();
+        let needed: Vec<Needed> = places.iter().map(|place| self.needed(*place)).collect();
         let (width, t) = (self.width(), self.t);
         let keys = self.series.keys();
         let calendars: Vec<_> = keys.map(|key| self.in_force(key, t)).collect();
-        for (series, calendar) in self.series.values_mut().zip(&calendars) {
+        let of_series = needed.into_iter().zip(&calendars);
+        for (series, (needed, calendar)) in self.series.values_mut().zip(of_series) {
             let ctx = Context {
                 calendar: calendar.as_ref().map(|(one, now)| InForce {
                     calendar: one,
                     now: *now,
                 }),
-                ..ctx
+                ..ctx_of(&self.tuning, origin_hour, needed)
             };
             let (count, values) = counts.get(&*series.key).cloned().unwrap_or_default();
             if count > 0 {
@@ -262,7 +285,13 @@ impl Oracle {
             };
             let judged = series.state.minute(t, count, &ctx, &history);
             if let Some(ended) = judged.episode_ended {
-                self.reports.entry(ended.hour).or_default().episodes[ended.bin] += 1;
+                let report = self.reports.entry(ended.hour).or_default();
+                report.add(Cell {
+                    ago: ended.hours.min(5) as u8,
+                    class: series.place.class(ended.direction),
+                    account: series.place.account,
+                    bin: ended.bin,
+                });
             }
             let verdict = judged.verdict;
             let (low, high) = verdict.expected_range();
@@ -288,6 +317,7 @@ impl Oracle {
             }
         }
         let origin = self.origin.expect("a minute closes");
+        let ctx = ctx_of(&self.tuning, origin_hour, Needed::both(f64::INFINITY));
         self.silent.minute(
             t,
             0,
@@ -307,8 +337,10 @@ impl Oracle {
     fn decide(&mut self, key: &SeriesKey, minute: u32, change: Change) {
         let origin = self.origin.expect("a minute closes");
         let width = self.width();
-        let fleet = self.threshold.filter(|_| self.tuning.fixed_z.is_none());
-        let budget = self.settings.budget_per_week;
+        let is_fleet = self.tuning.fixed_z.is_none();
+        let fleet = self.thresholds.as_ref().filter(|_| is_fleet);
+        let budgets = self.settings.budgets();
+        let names = self.settings.scope_names();
         let series = self.series.get_mut(key).expect("it changed");
         let event = match change {
             Change::Start {
@@ -320,9 +352,15 @@ impl Oracle {
                 let onset = origin + onset * width;
                 let midnight = (onset / 1440 - 7) * 1440;
                 let id = shared_event_id(key.as_ref(), direction, Minute(minute));
-                explanation.budget_per_week = fleet.map(|_| budget);
+                let class = series.place.class(direction);
+                let threshold = fleet.and_then(|all| all.of(class));
+                let scope = class.scope();
+                explanation.budget_per_week = threshold.map(|_| budgets[scope]);
+                if is_fleet && scope > 0 {
+                    explanation.budget_scope = Some(names[scope - 1].as_str().into());
+                }
                 explanation.expected_per_week =
-                    fleet.map(|threshold| threshold.expected_per_week(explanation.z));
+                    threshold.map(|threshold| threshold.expected_per_week(explanation.z));
                 let end = minute + width;
                 InsightEvent {
                     series: key.clone(),
@@ -389,20 +427,21 @@ impl Oracle {
     }
 }
 
-fn ctx_of(tuning: &Tuning, (origin_hour, threshold): (u32, f64)) -> Context<'_> {
+fn ctx_of(tuning: &Tuning, origin_hour: u32, needed: Needed) -> Context<'_> {
     Context {
         tuning,
         origin_hour,
-        threshold,
+        needed,
         withholds_drops: false,
         calendar: None,
     }
 }
 
 impl Series {
-    fn new(key: &SeriesKey) -> Self {
+    fn new(key: &SeriesKey, settings: &DetectSettings) -> Self {
         Series {
             key: Arc::new(key.clone()),
+            place: Place::new(key.as_ref(), &settings.budgets),
             state: SeriesState::silent(),
             counts: BTreeMap::new(),
             kept: BTreeMap::new(),

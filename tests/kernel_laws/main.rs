@@ -8,7 +8,7 @@ mod streams;
 
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::{DetectSettings, Profile, Tuning};
-use insightd::detect::verdict::{Change, Context, EpisodeEnd, Judged};
+use insightd::detect::verdict::{Change, Context, EpisodeEnd, Judged, Needed};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -69,7 +69,7 @@ fn play(plan: &Plan, settings: &DetectSettings, visits: Visits) -> Outcome {
     let ctx = Context {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
-        threshold: plan.z_star,
+        needed: Needed::both(plan.z_star),
         withholds_drops: false,
         calendar: None,
     };
@@ -162,7 +162,7 @@ fn splits_change_no_bit(plan: &Plan, cuts: &[u32]) -> Result<(), TestCaseError> 
     let ctx = Context {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
-        threshold: plan.z_star,
+        needed: Needed::both(plan.z_star),
         withholds_drops: false,
         calendar: None,
     };

@@ -2,7 +2,7 @@
 
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::{DetectSettings, Tuning};
-use insightd::detect::verdict::{Change, Context};
+use insightd::detect::verdict::{Change, Context, Needed};
 use insightd::model::Direction;
 
 use crate::ORIGIN_HOUR;
@@ -16,7 +16,7 @@ fn starts(counts: &[u64], z_star: f64) -> Vec<(usize, Direction, f64)> {
     let ctx = Context {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
-        threshold: z_star,
+        needed: Needed::both(z_star),
         withholds_drops: false,
         calendar: None,
     };

@@ -2,8 +2,8 @@
 
 use insightd::tuning::diff::Mark;
 use insightd::tuning::report::{
-    InjectionsView, InputView, KindView, LabelView, Recommendation, RivalView, ScoredView,
-    SettingView, SmallestView, SpenderView, TuneReport,
+    InjectionsView, InputView, KindView, LabelView, Recommendation, RivalView, ScopeView,
+    ScoredView, SettingView, SmallestView, SpenderView, TuneReport,
 };
 use insightd::tuning::timeline::{
     AttributionView, BudgetView, ChartView, DirectionView, Fact, MarkView, SeriesView,
@@ -268,6 +268,20 @@ fn setting(place: usize, budget: f64, found: f64, made: f64) -> SettingView {
         settings_hash: format!("{place:064x}"),
         budget_per_week: Some(budget),
         threshold: Some(6.14 - libm::log10(budget)),
+        threshold_errors: Some(6.9 - libm::log10(budget)),
+        scopes: [
+            ("the rest", budget),
+            ("event_source=iam.*,direction=up", 0.5),
+        ]
+        .map(|(name, budget_per_week)| ScopeView {
+            name: name.to_string(),
+            budget_per_week,
+            threshold: 6.14 - libm::log10(budget_per_week),
+            threshold_errors: 6.9 - libm::log10(budget_per_week),
+            unlabelled_per_week: made * 0.2,
+            budget_spent: made * 0.2 / budget_per_week,
+        })
+        .into(),
         insights: (made * 2.714) as u64,
         insights_per_week: made,
         insights_per_week_90: (made * 0.54, made * 1.7),

@@ -1,6 +1,6 @@
 //! What must hold of the fleet's calendar that was read.
 
-use super::super::fleet::{BINS, HourReport};
+use super::super::budget::STRATA;
 use super::super::invariants::{Frame, require, within};
 use super::FleetHours;
 
@@ -12,11 +12,10 @@ impl FleetHours {
     /// Checks what was read; bucket 0 was moved by `shift` hours.
     pub fn check(&self, frame: &Frame<'_>, pristine: &Self, shift: u32) -> Result<(), String> {
         require(self.shift == shift, "shift", "it is that of the clock")?;
-        let is_set =
-            self.fixed_z == pristine.fixed_z && self.budget_per_week == pristine.budget_per_week;
-        require(is_set, "budget_per_week", "it is that of the settings")?;
+        let is_set = self.fixed_z == pristine.fixed_z && self.classes == pristine.classes;
+        require(is_set, "classes", "they are those of the settings")?;
         if self.fixed_z.is_some() || frame.t == 0 {
-            let is_idle = (self.first, self.reports.len(), self.threshold) == (0, 0, None)
+            let is_idle = (self.first, self.reports.len(), &self.thresholds) == (0, 0, &None)
                 && self.fleet == pristine.fleet;
             return require(
                 is_idle,
@@ -39,25 +38,25 @@ impl FleetHours {
             "reports",
             "there is one for each open hour",
         )?;
-        let are_whole = self.reports.iter().all(is_report);
+        let are_whole = self
+            .reports
+            .iter()
+            .all(|report| report.is_sound(self.classes, EPISODES_MAX, SERIES_MAX));
         require(are_whole, "reports", "they are whole")?;
         let reported = if pristine.is_part() { 0 } else { self.first };
         within(
             "fleet",
             self.fleet.check(&pristine.fleet, reported, SERIES_MAX),
         )?;
+        let are_known = self.thresholds.as_ref();
         if pristine.is_part() {
-            let is_threshold = self.threshold.is_some_and(|one| one.is_sound(SERIES_MAX));
-            return require(is_threshold, "threshold", "it comes of a line");
+            // They may be of settings that came before or come after these.
+            let are_lines = are_known.is_some_and(|all| {
+                all.all().len() >= STRATA && all.is_sound(all.all().len(), SERIES_MAX)
+            });
+            return require(are_lines, "thresholds", "they come of lines");
         }
-        let threshold = self.fleet.threshold_for(hour);
-        let is_in_force = self.threshold == Some(threshold);
-        require(is_in_force, "threshold", "it is the one in force")
+        let are_in_force = are_known == Some(&self.fleet.thresholds_for(hour));
+        require(are_in_force, "thresholds", "they are those in force")
     }
-}
-
-fn is_report(report: &HourReport) -> bool {
-    report.episodes.len() == BINS
-        && report.episodes.iter().all(|count| *count <= EPISODES_MAX)
-        && report.live_series <= SERIES_MAX
 }

@@ -115,7 +115,7 @@ impl SeriesState {
         if z > WEAK_Z && is_drop && tuning.drop_needs_flow {
             // The days before are read only where the answer makes a difference: for the largest
             // score of the hour, or for a Start, to whose threshold scores are rounded.
-            let may_start = !self.is_open() && z + 1e-5 >= ctx.threshold;
+            let may_start = !self.is_open() && z + 1e-5 >= ctx.needed.down;
             let hour = scene.t / tuning.hour;
             let is_asked = may_start || self.recalibration.is_hour_highest(hour, z);
             if !is_asked || !scene.has_flow(&scene.window(surprise.window)) {
@@ -144,7 +144,7 @@ impl SeriesState {
     fn threshold(&self, t: u32, direction: Direction, ctx: &Context<'_>) -> f64 {
         let tuning = ctx.tuning;
         let is_young = self.age(t, tuning) < FIRST_WEEK_HOURS;
-        let mut threshold = ctx.threshold;
+        let mut threshold = ctx.needed.of(direction);
         if is_young {
             threshold += tuning.first_week_extra;
         }

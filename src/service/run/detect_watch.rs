@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::detect_loop::DetectLoop;
+use crate::detect::EngineStats;
 use crate::protocol::{DetectNote, DetectTransaction, OutputContent};
-use crate::telemetry::metrics::{CheckpointFailure, SeriesState, Stage};
+use crate::telemetry::metrics::{CheckpointFailure, Metrics, SeriesState, Stage};
 
 /// Counters as the metrics have them.
 #[derive(Default)]
@@ -13,6 +14,8 @@ pub(super) struct Shown {
     pub replayed: u64,
     duplicates: u64,
     gaps: u64,
+    /// Budgets that were warned of, as the engine's stats have them.
+    beyond_verified: u32,
     /// By partition, what its state counted when it was looked at last: what was counted before it
     /// came here is not counted again.
     states: BTreeMap<u32, Counted>,
@@ -21,7 +24,20 @@ pub(super) struct Shown {
 #[derive(Clone, Copy)]
 struct Counted {
     refused: u64,
+    in_maintenance: u64,
     regressions: u64,
+}
+
+impl Counted {
+    /// Adds what came since to the metrics.
+    fn tell_since(&self, before: &Counted, metrics: &Metrics) {
+        let refused = self.refused.saturating_sub(before.refused);
+        metrics.detection.entries_refused.inc_by(refused);
+        let starts = self.in_maintenance.saturating_sub(before.in_maintenance);
+        metrics.detection.starts_in_maintenance.inc_by(starts);
+        let regressions = self.regressions.saturating_sub(before.regressions);
+        metrics.kafka.watermark_regressions.inc_by(regressions);
+    }
 }
 
 impl Shown {
@@ -40,7 +56,7 @@ impl DetectLoop<'_> {
         }
         let metrics = &watch.metrics;
         let (mut series, mut bytes) = (0, 0);
-        let mut threshold = None;
+        let (mut threshold, mut live, mut beyond_verified) = (None, None, 0);
         let now = Instant::now();
         for (partition, position, closed, stats) in self.member.states() {
             self.checkpoints.ages.stands_at(partition, position, now);
@@ -62,17 +78,17 @@ impl DetectLoop<'_> {
             bytes += stats.memory_bytes();
             let counted = Counted {
                 refused: stats.counts.entries_untracked,
+                in_maintenance: stats.counts.starts_in_maintenance,
                 regressions: stats.watermark_regressions,
             };
             let before = self.shown.states.insert(partition, counted);
             // What is applied again was counted when it was applied first.
             if let Some(before) = before.filter(|_| !self.given.contains_key(&partition)) {
-                let refused = counted.refused.saturating_sub(before.refused);
-                metrics.detection.entries_refused.inc_by(refused);
-                let regressions = counted.regressions.saturating_sub(before.regressions);
-                metrics.kafka.watermark_regressions.inc_by(regressions);
+                counted.tell_since(&before, metrics);
             }
             threshold = threshold.or(stats.threshold);
+            live = live.or(stats.live_series);
+            beyond_verified |= stats.beyond_verified;
         }
         metrics
             .detection
@@ -80,9 +96,16 @@ impl DetectLoop<'_> {
             .set(SeriesState::Tracked, series as f64);
         metrics.detection.state_bytes.set(bytes as f64);
         if let Some(threshold) = threshold {
-            let live = threshold.live_series as f64;
-            metrics.detection.series.set(SeriesState::Live, live);
             metrics.detection.threshold_z.set(threshold.z);
+        }
+        if let Some(live) = live {
+            metrics.detection.series.set(SeriesState::Live, live as f64);
+        }
+        if beyond_verified != self.shown.beyond_verified {
+            self.shown.beyond_verified = beyond_verified;
+            if let Some(warning) = EngineStats::warning_of(beyond_verified) {
+                tracing::warn!("{warning}");
+            }
         }
         metrics
             .detection

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::super::markdown::{figure, optional, share};
+use super::super::markdown::{figure, optional, share, thresholds};
 use super::super::report::{
     InputView, KindView, LabelView, RivalView, SettingView, SmallestView, TuneReport,
 };
@@ -25,6 +25,7 @@ struct Page<'a> {
     kinds: Vec<KindRow<'a>>,
     /// Numbers and names of the columns of the kinds.
     columns: Vec<(String, &'a str)>,
+    scopes: Vec<ScopeRow<'a>>,
     spenders: Vec<(&'a str, u64, String)>,
     smallest: Vec<SmallestRow<'a>>,
     missed: Vec<&'a LabelView>,
@@ -45,6 +46,15 @@ struct Row<'a> {
     found_width: String,
     precision: String,
     recall: String,
+}
+
+/// A budget of its own.
+struct ScopeRow<'a> {
+    name: &'a str,
+    threshold: String,
+    asked: String,
+    per_week: String,
+    spent: String,
 }
 
 /// A kind of planted incidents with a cell for each setting and rival.
@@ -97,6 +107,7 @@ pub fn tune(report: &TuneReport) -> String {
         columns: columns(report)
             .map(|(number, name, _)| (number, name))
             .collect(),
+        scopes: present.map(scopes).unwrap_or_default(),
         spenders: present.map(spenders).unwrap_or_default(),
         smallest: report.smallest.iter().map(smallest).collect(),
         missed: report.labels.iter().filter(|label| !label.is_hit).collect(),
@@ -147,7 +158,7 @@ fn rows(report: &TuneReport) -> Vec<Row<'_>> {
             name: &setting.name,
             class: if place == 0 { "present" } else { "setting" },
             is_recommended: report.recommendation.setting == Some(place),
-            threshold: optional(setting.threshold.map(|z| format!("{z:.2}"))),
+            threshold: thresholds(setting),
             asked: optional(setting.budget_per_week.map(figure)),
             per_week: text::rate(setting.insights_per_week),
             per_week_90: format!("{} to {}", figure(low), figure(high)),
@@ -174,6 +185,19 @@ fn rows(report: &TuneReport) -> Vec<Row<'_>> {
         recall: share(rival.recall),
     });
     settings.chain(rivals).collect()
+}
+
+fn scopes(present: &SettingView) -> Vec<ScopeRow<'_>> {
+    let scopes = present.scopes.iter();
+    scopes
+        .map(|scope| ScopeRow {
+            name: &scope.name,
+            threshold: format!("{:.2} / {:.2}", scope.threshold, scope.threshold_errors),
+            asked: figure(scope.budget_per_week),
+            per_week: text::rate(scope.unlabelled_per_week),
+            spent: share(Some(scope.budget_spent)),
+        })
+        .collect()
 }
 
 fn candidates(report: &TuneReport, has_planted: bool) -> Vec<Candidate> {

@@ -1,0 +1,133 @@
+//! Budgets of parts of a fleet, and which of them, and which fit, a series and direction belong to.
+//!
+//! The first scope that matches has a series; what none matches is the rest's, whose budget is the
+//! global one. Within a scope call rates and error rates are judged by fits of their own, because
+//! they differ most in how often they surprise (decision 0013). Both are a class.
+
+use std::hash::Hasher;
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::model::{Direction, InsightType, Scope, SeriesRef};
+
+/// Scopes beside the rest.
+pub const SCOPES_MAX: usize = 16;
+/// Classes of a scope: call rates and error rates.
+pub const STRATA: usize = 2;
+/// Groups that accounts are spread over by a hash: accounts are input, groups are few.
+pub const ACCOUNT_GROUPS: u16 = 1024;
+
+/// A budget of its own for the series and direction that match.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScopedBudget {
+    pub scope: Scope,
+    /// False insights a week that the user accepts over all that matches first here.
+    pub per_week: f64,
+}
+
+/// Names a fit: twice the scope, the rest being scope 0, and one more for error rates.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Class(pub u8);
+
+/// Where a series belongs, by its key and the settings alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub up: Class,
+    pub down: Class,
+    /// The group of its account, below [`ACCOUNT_GROUPS`].
+    pub account: u16,
+}
+
+impl ScopedBudget {
+    /// What it matches, as `field=pattern` with commas between; `*` if that is everything.
+    pub fn name(&self) -> String {
+        self.scope.name()
+    }
+}
+
+impl Class {
+    /// The scope: 0 for the rest, else one more than its place among the budgets.
+    pub fn scope(self) -> usize {
+        usize::from(self.0) / STRATA
+    }
+
+    fn new(scope: usize, insight_type: InsightType) -> Self {
+        let stratum = usize::from(insight_type == InsightType::ApiErrorRate);
+        Class((scope * STRATA + stratum) as u8)
+    }
+}
+
+impl Place {
+    pub fn new(key: SeriesRef<'_>, budgets: &[ScopedBudget]) -> Self {
+        let class = |direction: Direction| {
+            let mut scopes = budgets.iter();
+            let first = scopes.position(|budget| budget.scope.matches(key, direction));
+            Class::new(first.map_or(0, |index| index + 1), key.insight_type)
+        };
+        Place {
+            up: class(Direction::Up),
+            down: class(Direction::Down),
+            account: account_group(key.account),
+        }
+    }
+
+    pub fn class(&self, direction: Direction) -> Class {
+        match direction {
+            Direction::Up => self.up,
+            Direction::Down => self.down,
+        }
+    }
+}
+
+/// The group of an account, the same in every process.
+fn account_group(account: &str) -> u16 {
+    let mut hasher = SipHasher13::new_with_keys(0x696e_7369_6768_7464, 0x6163_636f_756e_7401);
+    hasher.write(account.as_bytes());
+    (hasher.finish128().h1 % u64::from(ACCOUNT_GROUPS)) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(field: &str, pattern: &str, direction: Option<Direction>) -> ScopedBudget {
+        let patterns = Scope::FIELDS.map(|one| (one == field).then_some(pattern));
+        ScopedBudget {
+            scope: Scope::parse(patterns, direction).unwrap(),
+            per_week: 1.0,
+        }
+    }
+
+    fn key<'a>(account: &'a str, error_code: &'a str) -> SeriesRef<'a> {
+        SeriesRef {
+            account,
+            region: "r",
+            event_source: "iam.amazonaws.com",
+            event_name: "n",
+            insight_type: match error_code {
+                "" => InsightType::ApiCallRate,
+                _ => InsightType::ApiErrorRate,
+            },
+            error_code,
+        }
+    }
+
+    #[test]
+    fn the_first_scope_that_matches_has_a_series_and_direction() {
+        let budgets = [
+            budget("account", "12*", Some(Direction::Down)),
+            budget("event_source", "iam.*", None),
+            budget("account", "12*", None),
+        ];
+        let place = Place::new(key("123", ""), &budgets);
+        assert_eq!((place.up, place.down), (Class(4), Class(2)));
+        let place = Place::new(key("9", "Denied"), &budgets);
+        assert_eq!((place.up, place.down), (Class(5), Class(5)));
+        let place = Place::new(key("9", "Denied"), &budgets[..1]);
+        assert_eq!((place.up, place.down), (Class(1), Class(1)));
+        assert_eq!(place.class(Direction::Down).scope(), 0);
+    }
+}
