@@ -8,7 +8,7 @@
 //! | [`formats`] | bytes to values and back, one file per format |
 //! | [`ingest`] | stage 1: which events count, duplicates, lateness, tallies |
 //! | [`detect`] | stage 2: window, baseline, incident; a pure function of the rates log |
-//! | [`protocol`] | the consumer's protocol: assign, restore, mute, commit, as state machines |
+//! | [`protocol`] | the consumer's protocol: assign, restore, commit, as state machines |
 //! | [`view`] | what outsiders may see of the engine |
 //! | [`tuning`] | what settings cost and find on recorded logs, how two differ |
 //! | [`synth`] | labelled traffic with known answers |

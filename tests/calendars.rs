@@ -60,6 +60,7 @@ fn local_hours_and_windows_are_those_of_another_implementation() {
 /// What a series of one count an hour, by its local time, is judged as.
 struct Ran {
     starts: Vec<(Minute, Minute)>,
+    ends: Vec<Minute>,
     scores: Vec<ScoreRow>,
     withheld: u64,
     snapshot: Vec<u8>,
@@ -90,7 +91,12 @@ fn run(detect: &DetectSettings, days: u32, count: impl Fn(u32) -> u64) -> Ran {
     let is_told =
         |one: &&InsightEvent| one.edge == Edge::Start && one.decided_at.0 >= FIRST + 7 * DAY;
     let starts = out.insights.iter().filter(is_told);
+    let ends = out
+        .insights
+        .iter()
+        .filter(|one| one.edge == Edge::End && one.start_decided_at.0 >= FIRST + 7 * DAY);
     Ran {
+        ends: ends.map(|one| one.minute).collect(),
         starts: starts.map(|one| (one.minute, one.decided_at)).collect(),
         scores: out.scores.unwrap_or_default(),
         withheld: engine.stats().counts.starts_in_maintenance,
@@ -249,6 +255,23 @@ fn nothing_starts_in_a_maintenance_window_and_nothing_of_it_is_learned() {
     let longer = run(&windowed, 22, worked_on(2..12));
     assert_eq!(longer.starts.len(), 1, "{:?}", longer.starts);
     assert!(longer.starts[0].0.0 >= after, "{:?}", longer.starts);
+}
+
+/// A full stop from before the window until after it is one incident, as long as it lasted.
+#[test]
+fn an_incident_that_is_open_goes_on_through_a_window() {
+    let tuesday = FIRST + 15 * DAY;
+    let count = |minute: u32| match (tuesday..tuesday + 14 * 60).contains(&minute) {
+        true => 0,
+        false => 600,
+    };
+    let ran = run(&settings(WINDOW).detect, 22, count);
+    assert_eq!(ran.starts.len(), 1, "{:?}", ran.starts);
+    assert_eq!(ran.withheld, 0);
+    // Where a drop ends is told to a bucket.
+    let end = tuesday + 14 * 60;
+    assert_eq!(ran.ends.len(), 1, "{:?}", ran.ends);
+    assert!((end..=end + 60).contains(&ran.ends[0].0), "{:?}", ran.ends);
 }
 
 #[test]

@@ -96,13 +96,14 @@ impl Calendars {
             .resize(settings.calendars.len(), CalendarNow::default());
         for (now, calendar) in self.now.iter_mut().zip(&settings.calendars) {
             let is_maintained = |t: u32| calendar.is_maintained(clock.minute(t));
+            now.is_maintained = is_maintained(t);
             let mut first = t;
             // The ring has a place for `t` and for those before it.
-            while first > 0 && t - first + 1 < RECENT as u32 && is_maintained(first - 1) {
+            let reach = t.saturating_sub(RECENT as u32 - 1);
+            while !now.is_maintained && first > reach && is_maintained(first - 1) {
                 first -= 1;
             }
-            now.is_maintained = is_maintained(t);
-            now.forgets_from = (!now.is_maintained && first < t).then_some(first);
+            now.forgets_from = (first < t).then_some(first);
             if !is_same_hour {
                 now.is_plain_day = is_plain(calendar, hour(t));
             }

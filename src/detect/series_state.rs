@@ -297,11 +297,16 @@ impl SeriesState {
     }
 
     /// What a calendar says of a bucket with this count: nothing of a series that never counted,
-    /// so that all begin alike.
+    /// so that all begin alike. An open incident goes on by what was counted, and forgets it when
+    /// it ends.
     fn calendar_now(&self, count: u64, ctx: &Context<'_>) -> CalendarNow {
         let has_counted = count > 0 || self.silent_from > 0;
         let own = ctx.calendar.filter(|_| has_counted);
-        own.map_or(CalendarNow::default(), |own| own.now)
+        let now = own.map_or(CalendarNow::default(), |own| own.now);
+        CalendarNow {
+            forgets_from: now.forgets_from.filter(|_| !self.is_open()),
+            ..now
+        }
     }
 
     /// The rings before bucket `t`, which count as expected from `forgets_from` on.
