@@ -161,6 +161,7 @@ fn main() {
         origin_hour: 490_896,
         needed: Needed::both(7.0),
         withholds_drops: false,
+        calendar: None,
     };
     println!("SeriesState inline: {} bytes", size_of::<SeriesState>());
     for kind in ["sparse", "hourly", "dense", "busy"] {

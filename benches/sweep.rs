@@ -34,6 +34,7 @@ fn main() {
         until: None,
         since: None,
         threads: THREADS,
+        knowledge: Default::default(),
         stop: Arc::default(),
     };
     let (kept, cost) = timed(|| {

@@ -8,12 +8,13 @@
 //! | [`formats`] | bytes to values and back, one file per format |
 //! | [`ingest`] | stage 1: which events count, duplicates, lateness, tallies |
 //! | [`detect`] | stage 2: window, baseline, incident; a pure function of the rates log |
-//! | [`protocol`] | the consumer's protocol: assign, restore, mute, commit, as state machines |
+//! | [`protocol`] | the consumer's protocol: assign, restore, commit, as state machines |
 //! | [`view`] | what outsiders may see of the engine |
 //! | [`tuning`] | what settings cost and find on recorded logs, how two differ |
 //! | [`synth`] | labelled traffic with known answers |
 //! | [`config`] | settings as written, settings as checked |
 //! | [`source`], [`sink`], [`rateslog`] | the shell: where bytes come from and go to |
+//! | [`store`] | the shell: checkpoints, and the file of what people know |
 //! | `http` | the shell: liveness, readiness and metrics for who runs the service |
 //! | [`telemetry`] | logging and metrics |
 //! | [`service`] | drives the two stages; the one place that knows a clock |
@@ -35,7 +36,6 @@ pub mod rateslog;
 pub mod service;
 pub mod sink;
 pub mod source;
-#[cfg(feature = "kafka")]
 pub mod store;
 pub mod synth;
 pub mod telemetry;

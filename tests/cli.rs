@@ -9,6 +9,8 @@ mod bad_input;
 mod configuration;
 #[path = "cli/determinism.rs"]
 mod determinism;
+#[path = "cli/knowledge.rs"]
+mod knowledge;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/reports.rs"]

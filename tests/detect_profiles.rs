@@ -51,6 +51,7 @@ fn starts(counts: &[u64], settings: &DetectSettings) -> Vec<(usize, Direction, E
         origin_hour: ORIGIN_HOUR,
         needed: Needed::both(threshold),
         withholds_drops: false,
+        calendar: None,
     };
     let history = Counts(counts.to_vec());
     let mut state = SeriesState::silent();
@@ -218,8 +219,9 @@ fn states_stay_small() {
         origin_hour: ORIGIN_HOUR,
         needed: Needed::both(6.0),
         withholds_drops: false,
+        calendar: None,
     };
-    for (rate, bytes_max) in [(0.0, 450), (0.005, 1070), (20.0, 2800)] {
+    for (rate, bytes_max) in [(0.0, 450), (0.005, 1080), (20.0, 2800)] {
         let history = Counts(usual(rate, 20));
         let mut state = SeriesState::silent();
         let mut largest = 0;

@@ -146,6 +146,7 @@ fn play(
         origin_hour: ORIGIN_HOUR,
         needed: Needed::both(threshold),
         withholds_drops: false,
+        calendar: None,
     };
     let mut state = SeriesState::silent();
     let mut incidents: Vec<(Incident, f64)> = Vec::new();

@@ -11,12 +11,13 @@ mod streams;
 
 use std::collections::{BTreeMap, HashSet};
 
+use insightd::config::WrittenDocument;
 use insightd::detect::fleet::{Fleet, HourReport};
 use insightd::detect::{
     Confirmed, DetectSettings, Engine, FleetScope, Insight, Output, ScopedBudget, SnapshotError,
 };
 use insightd::model::{
-    Direction, Edge, InsightEvent, LogRecord, Minute, Progress, ScoreRow, SourceState,
+    Direction, Edge, InsightEvent, LogRecord, Minute, Progress, Scope, ScoreRow, SourceState,
 };
 use oracle::Oracle;
 use proptest::prelude::*;
@@ -194,15 +195,19 @@ fn scopes() -> Vec<ScopedBudget> {
     let pattern = |text| glob::Pattern::new(text).ok();
     vec![
         ScopedBudget {
-            insight_type: pattern("ApiErrorRate*"),
-            direction: Some(Direction::Up),
+            scope: Scope {
+                insight_type: pattern("ApiErrorRate*"),
+                direction: Some(Direction::Up),
+                ..Scope::default()
+            },
             per_week: 300.0,
-            ..ScopedBudget::default()
         },
         ScopedBudget {
-            event_name: pattern("*[02468]"),
+            scope: Scope {
+                event_name: pattern("*[02468]"),
+                ..Scope::default()
+            },
             per_week: 200.0,
-            ..ScopedBudget::default()
         },
     ]
 }
@@ -234,6 +239,34 @@ proptest! {
     #[test]
     fn the_oracle_agrees_on_random_streams(seed in any::<u64>(), minutes in 1u32..200) {
         check_oracle(&settings(Some(2.0)), &stream(seed, 4, minutes, 1));
+    }
+}
+
+/// Nights and one afternoon of work, in local time, with holidays: what is judged lazily is what is
+/// judged in every bucket, and a snapshot in the middle changes nothing.
+#[test]
+fn the_oracle_agrees_with_calendars() {
+    let text = "[[calendars]]\nscope = { event_name = \"*[a-m0-5]\" }\nzone = \"Asia/Kolkata\"\n\
+                holidays = [\"HOLIDAY\"]\nmaintenance = [ { from = \"01:10\", to = \"05:20\" } ]\n\
+                [[calendars]]\nmaintenance = [ { from = \"11:00\", to = \"11:45\" } ]\n";
+    for (width, days, every) in [(1, 5, 45), (1, 10, 400), (15, 22, 600), (60, 22, 600)] {
+        let stream = stream(u64::from(width) + 77, days, every, width);
+        let holiday = Minute(stream.end() - 2880).to_string();
+        let text = text.replace("HOLIDAY", &holiday[..10]);
+        let document = WrittenDocument::read("test", &text, []).expect("it is right");
+        let settings = DetectSettings {
+            bucket_minutes: width,
+            calendars: document.check().expect("it is right").detect.calendars,
+            ..settings(Some(2.0))
+        };
+        let found = check_oracle(&settings, &stream);
+        let plain = straight(&self::settings(Some(2.0)), &stream.steps);
+        assert!(width > 1 || found.insights.len() < plain.insights.len());
+        check_same(
+            &found,
+            &interrupted(&settings, &stream.steps),
+            "interrupted",
+        );
     }
 }
 

@@ -16,8 +16,9 @@ use insightd::detect::{DetectSettings, Engine, Output};
 use insightd::formats::{RecordContext, write_insight};
 use insightd::ingest::{RatesIngest, RowsSettings};
 use insightd::model::{
-    AttributionDelta, Dimension, Direction, EventTime, InsightEvent, InsightType, Judgement,
-    LogRecord, Minute, Progress, RatesBuilder, ScoreRow, SeriesRef, SourceCategory, SourceState,
+    AttributionDelta, Dimension, Direction, EventTime, Feedback, InsightEvent, InsightType,
+    Judgement, LogRecord, Minute, Progress, RatesBuilder, Said, Scope, ScoreRow, SeriesRef,
+    SourceCategory, SourceState,
 };
 use insightd::service::Sweep;
 use insightd::synth::Random;
@@ -224,10 +225,12 @@ fn a_sweep_refuses_the_series_that_a_replay_refuses() {
 #[test]
 fn a_sweep_keeps_the_budgets_of_scopes() {
     let scope = |account: &str, direction, per_week| ScopedBudget {
-        account: Some(Pattern::new(account).expect("a pattern")),
-        direction,
+        scope: Scope {
+            account: Some(Pattern::new(account).expect("a pattern")),
+            direction,
+            ..Scope::default()
+        },
         per_week,
-        ..ScopedBudget::default()
     };
     let scoped = |rest: f64, second: f64, drops: f64| DetectSettings {
         budget_per_week: rest,
@@ -274,6 +277,44 @@ fn a_sweep_keeps_the_budgets_of_scopes() {
             assert_eq!(found, expected[place], "seed {seed}, setting {place}");
         }
     }
+}
+
+/// What people said is heeded by a sweep as by a replay.
+#[test]
+fn a_sweep_heeds_feedback() {
+    let records = records(21);
+    let mut engine = Engine::new(budget(200.0));
+    let mut output = Output::default();
+    for record in &records {
+        assert_eq!(engine.apply(record, &mut output), None);
+    }
+    let mut feedback = Vec::new();
+    for (number, one) in output.insights.iter().enumerate() {
+        let from = Minute(one.decided_at.0 + 90);
+        let until = Minute(FIRST + DAYS * 1440);
+        feedback.push(Feedback {
+            id: number as u128,
+            insight: one.shared_event_id.as_u128(),
+            from,
+            said: [Said::True, Said::Expected { until }, Said::NewNormal][number % 3],
+        });
+    }
+    assert!(feedback.len() > 10, "{}", feedback.len());
+    let grid = [200.0, 20.0, 600.0].map(|per_week| DetectSettings {
+        feedback: feedback.clone().into(),
+        ..budget(per_week)
+    });
+    let kept = keep(&records);
+    let sweep = Sweep {
+        kept: &kept,
+        threads: 2,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
+    for (run, settings) in swept.runs.iter().zip(&grid) {
+        assert_eq!(written(&run.insights), whole(&records, settings));
+    }
+    assert_ne!(whole(&records, &grid[0]), whole(&records, &budget(200.0)));
 }
 
 /// Rows of rates, whose series appear and vanish, come back from the kept form as they were.

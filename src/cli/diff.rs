@@ -7,7 +7,7 @@ use clap::Args;
 use super::arguments::ConfigArgument;
 use super::recording::RecordingArguments;
 use super::report_file::{Form, ReportFiles, json, write_text};
-use super::{CliError, Exit};
+use super::{CliError, Exit, knowledge};
 use crate::config::RatesLogKind;
 use crate::service::diff::{DiffJob, Differing};
 use crate::service::tune::TuneSetting;
@@ -45,9 +45,12 @@ Examples:
 impl DiffCommand {
     pub fn run(self) -> Result<Exit, CliError> {
         let files = ReportFiles::new(&self.recording.report, &FORMS)?;
-        let first = side(&self.first, &self.second)?;
-        let second = side(&self.second, &self.first)?;
+        let mut first = side(&self.first, &self.second)?;
+        let mut second = side(&self.second, &self.first)?;
         let input = self.recording.open(&first.settings)?;
+        for side in [&mut first, &mut second] {
+            knowledge::give(&mut side.settings, &input.replay.knowledge);
+        }
         let job = DiffJob {
             replay: input.replay.clone(),
             first,

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::service::{ServiceError, StateError};
 use crate::sink::SinkError;
+use crate::store::KnowledgeError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
     #[error("{0}")]
     Failure(String),
 }

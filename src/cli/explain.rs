@@ -4,6 +4,7 @@
 //! what it says is what happened, not what a second implementation thinks of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use uuid::Uuid;
@@ -11,11 +12,12 @@ use uuid::Uuid;
 use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::explain_report::{Explained, FORMS};
 use super::interrupt::Interrupt;
+use super::knowledge;
 use super::outputs::check_outputs;
 use super::report_file::{ReportFiles, write_text};
 use super::{CliError, Exit};
 use crate::config::Settings;
-use crate::model::{EventTime, Minute, SeriesKey};
+use crate::model::{EventTime, Minute, Mute, SeriesKey};
 use crate::service::{Detection, Outputs, Recorded, Recorder, ReplayJob, WhatIf, replay};
 use crate::source::expand;
 use crate::tuning::TooMuch;
@@ -61,8 +63,9 @@ Examples:
 
 impl ExplainCommand {
     pub fn run(self, _is_quiet: bool) -> Result<Exit, CliError> {
-        let settings = self.config.load_for_a_look()?;
+        let mut settings = self.config.load_for_a_look()?;
         let files = ReportFiles::new(&self.report, &FORMS)?;
+        let knowledge = knowledge::heed(&mut settings)?;
         let interrupt = Interrupt::install()?;
         let expanded = expand(&self.input.paths);
         let reports = self.report.iter().map(|path| ("--report", path.as_path()));
@@ -76,6 +79,7 @@ impl ExplainCommand {
             until: None,
             since: None,
             threads: self.input.threads()?,
+            knowledge: Arc::clone(&knowledge),
             stop: interrupt.stop.clone(),
         };
         let target = self.series.clone().zip(self.at);
@@ -102,7 +106,8 @@ impl ExplainCommand {
         }
         let more = what_if.and_then(|asked| asked.more_to_fire(&settings.detect));
         watcher.silence.count_to_fire = more.map(|more| more + watcher.silence.count());
-        let explained = watcher.explain(&settings, &recorded)?;
+        let mutes = Mute::all(&knowledge);
+        let explained = watcher.explain(&settings, &recorded, &mutes)?;
         write_text(None, &explained.terminal())?;
         if !self.report.is_empty() {
             files.write(&explained.report())?;
@@ -181,6 +186,7 @@ impl Watcher {
         mut self,
         settings: &Settings,
         recorded: &Result<Option<Recorded>, TooMuch>,
+        mutes: &[Mute],
     ) -> Result<Explained, CliError> {
         let pair = self.pair().cloned();
         let (series, minute, onset) = match (&pair, &self.series) {
@@ -197,7 +203,14 @@ impl Watcher {
                 ));
             }
         };
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = pair
+            .iter()
+            .filter_map(|pair| mutes.iter().find(|mute| mute.hides(&pair.start)))
+            .map(|mute| {
+                let (id, owner, reason) = (mute.id, &mute.owner, &mute.reason);
+                format!("muted, so not written: {id} by {owner}: {reason}")
+            })
+            .collect();
         let closely = match recorded {
             Err(too_much) => {
                 notes.push(format!("no windows and no plot: {too_much}"));

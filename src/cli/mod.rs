@@ -11,9 +11,12 @@ mod diff;
 mod exit;
 mod explain;
 mod explain_report;
+mod feedback;
 mod grid;
 mod interrupt;
+mod knowledge;
 mod man;
+mod mute;
 mod outputs;
 mod recording;
 mod replay;
@@ -59,6 +62,8 @@ enum Command {
     Diff(diff::DiffCommand),
     Simulate(simulate::SimulateArgs),
     Explain(explain::ExplainCommand),
+    Feedback(feedback::FeedbackCommand),
+    Mute(mute::MuteCommand),
     Config(config::ConfigCommand),
     State(state::StateCommand),
     Completions(completions::CompletionsCommand),
@@ -135,6 +140,8 @@ fn run(command: Command, is_quiet: bool, filter: Option<&str>) -> Result<Exit, C
         Command::Diff(command) => command.run(),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Explain(command) => command.run(is_quiet),
+        Command::Feedback(command) => command.run(),
+        Command::Mute(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::State(command) => command.run(),
         Command::Completions(command) => command.run(),

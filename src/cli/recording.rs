@@ -7,6 +7,7 @@ use clap::Args;
 use super::CliError;
 use super::arguments::{InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
+use super::knowledge;
 use super::outputs::check_outputs;
 use crate::config::Settings;
 use crate::model::EventTime;
@@ -57,6 +58,7 @@ impl RecordingArguments {
                 until: self.until,
                 since: None,
                 threads: self.input.threads()?,
+                knowledge: knowledge::load(settings)?,
                 stop: interrupt.stop.clone(),
             },
             interrupt,

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -9,15 +10,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::arguments::{ConfigArgument, InputArguments, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
+use super::knowledge;
 use super::outputs::check_outputs;
 use super::replay_report::ReportArguments;
 use super::{CliError, Exit};
 use crate::config::Settings;
 use crate::detect::{Engine, EngineStats};
 use crate::formats::RecordContext;
-use crate::model::{EventTime, Minute};
-use crate::service::{Outputs, Pipeline, ReplayJob, ReplayProgress, Replayed, StateFile, replay};
-use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, Target};
+use crate::model::{EventTime, Knowledge, Minute, Mute};
+use crate::service::{
+    Delivery, Outputs, Pipeline, ReplayJob, ReplayProgress, Replayed, StateFile, replay,
+};
+use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, StorySink, Target};
 use crate::source::{Expanded, InputFile, expand};
 use crate::telemetry::{cpu_seconds, say};
 use crate::view::{InsightPairs, ReplaySummary, RunCost, ThresholdView};
@@ -52,6 +56,10 @@ pub struct ReplayCommand {
     /// .json; may be repeated
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
+    /// Write insights grouped into stories (Starts of one account close in time), one JSON object a
+    /// line
+    #[arg(long, value_name = "FILE")]
+    stories: Option<PathBuf>,
     /// Write records that could not be used, with reason and place, one JSON object a line
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -80,17 +88,12 @@ Examples:
 
 impl ReplayCommand {
     pub fn run(self, is_quiet: bool) -> Result<Exit, CliError> {
-        let settings = self.config.load()?;
+        let mut settings = self.config.load()?;
         let report = ReportArguments::new(&self.report)?;
+        let knowledge = knowledge::heed(&mut settings)?;
         let kind = self.input.kind(&settings)?;
         let threads = self.input.threads()?;
-        if let (Some(from), Some(until)) = (self.from, self.until)
-            && from >= until
-        {
-            return Err(CliError::Usage(format!(
-                "--from {from} is not before --until {until}"
-            )));
-        }
+        self.check_span()?;
         let (engine, since) = self.restore(&settings)?;
         let expanded = expand(&self.input.paths);
         check_outputs(&self.output_paths(), &expanded.files)?;
@@ -98,15 +101,23 @@ impl ReplayCommand {
             tracing::error!("{problem}");
         }
         let interrupt = Interrupt::install()?;
+        let mutes = Mute::all(&knowledge);
         let mut pairs = InsightPairs::new(settings.report_insights_max);
-        let mut outputs = self.open_outputs(&settings)?;
-        report.note(&mut outputs, &mut pairs, &settings, engine.is_some());
+        let mut outputs = self.open_outputs(&settings, &knowledge)?;
+        report.note(
+            &mut outputs,
+            &mut pairs,
+            &mutes,
+            &settings,
+            engine.is_some(),
+        );
         let job = ReplayJob {
             files: expanded.files.clone(),
             kind,
             until: self.until,
             since,
             threads,
+            knowledge: Arc::clone(&knowledge),
             stop: interrupt.stop.clone(),
         };
         let begun = Instant::now();
@@ -135,11 +146,20 @@ impl ReplayCommand {
             say(&summary);
         }
         if let Some(ended) = ended.filter(|_| interrupt.exit().is_none()) {
-            let from = self.from.map(first_minute_from);
+            let from = self.from.map(knowledge::first_minute_from);
             let job = ended.job(&settings, &pairs, from, threads, interrupt.stop.clone());
             report.write(job)?;
         }
         Ok(interrupt.exit().unwrap_or(exit))
+    }
+
+    fn check_span(&self) -> Result<(), CliError> {
+        match (self.from, self.until) {
+            (Some(from), Some(until)) if from >= until => Err(CliError::Usage(format!(
+                "--from {from} is not before --until {until}"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The engine of an earlier run, and the time from which it has not counted.
@@ -161,6 +181,7 @@ impl ReplayCommand {
             ("--out", &self.out),
             ("--scores", &self.scores),
             ("--rates", &self.rates),
+            ("--stories", &self.stories),
             ("--rejects", &self.rejects),
             ("--state-out", &self.state_out),
         ];
@@ -170,8 +191,12 @@ impl ReplayCommand {
         named.chain(reports).collect()
     }
 
-    fn open_outputs<'a>(&self, settings: &Settings) -> Result<Outputs<'a>, CliError> {
-        let from = self.from.map(first_minute_from);
+    fn open_outputs<'a>(
+        &self,
+        settings: &Settings,
+        knowledge: &[Knowledge],
+    ) -> Result<Outputs<'a>, CliError> {
+        let from = self.from.map(knowledge::first_minute_from);
         let context = RecordContext {
             engine_version: env!("CARGO_PKG_VERSION").to_string(),
             settings_hash: settings.hash.clone(),
@@ -179,10 +204,13 @@ impl ReplayCommand {
         };
         let insights = Target::open(self.out.as_deref())?;
         let scores = self.scores.as_deref().map(Target::create).transpose()?;
+        let stories = self.stories.as_deref().map(Target::create).transpose()?;
+        let stories = stories.map(StorySink::new);
+        let sink = InsightSink::new(insights, context, from);
         let rates = self.rates.as_deref().map(Target::create).transpose()?;
         let rejects = self.rejects.as_deref().map(Target::create).transpose()?;
         Ok(Outputs {
-            insights: Some(InsightSink::new(insights, context, from)),
+            insights: Some(Delivery::new(settings, knowledge, sink, stories)),
             scores: scores.map(|target| ScoreSink::new(target, from)),
             rates: rates.map(RatesSink::new),
             rejects: rejects.map(RejectSink::new),
@@ -210,12 +238,6 @@ impl ReplayCommand {
         }
         Exit::Done
     }
-}
-
-/// The first whole minute at or after `time`.
-fn first_minute_from(time: EventTime) -> Minute {
-    let minute = time.minute();
-    Minute(minute.0 + u32::from(minute.start() < time))
 }
 
 fn progress_bar(files: &[InputFile], is_shown: bool) -> ProgressBar {
@@ -256,6 +278,8 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
     let sums = account.sums(ingest);
     debug_assert!(sums.add_up(), "{sums:?}");
     let lost = expanded.problems.iter().filter(|problem| problem.is_loss);
+    let delivery = pipeline.outputs.insights.as_ref();
+    let story_limits = delivery.map(Delivery::limits);
     let limits = [
         ("event ids forgotten early", ingest.limits.ids_forgotten),
         ("early flushes", ingest.limits.early_flushes),
@@ -286,14 +310,18 @@ fn summarize(replayed: &Replayed<'_>, expanded: &Expanded, settings: &Settings) 
         sums,
         span: account.span,
         series: stats.series,
-        limits: limits.into_iter().filter(|(_, count)| *count > 0).collect(),
+        limits: limits
+            .into_iter()
+            .chain(story_limits.into_iter().flatten())
+            .filter(|(_, count)| *count > 0)
+            .collect(),
         starts: pipeline.starts(),
         ends: pipeline.ends(),
-        withheld: pipeline
-            .outputs
-            .insights
-            .as_ref()
-            .map_or(0, InsightSink::withheld),
+        withheld: delivery.map_or(0, Delivery::withheld),
+        feedback: (stats.feedback_heeded, settings.detect.feedback.len() as u64),
+        in_maintenance: stats.counts.starts_in_maintenance,
+        mutes: delivery.map_or(Vec::new(), |one| one.mutes().to_vec()),
+        stories: delivery.map(Delivery::stories).unwrap_or_default(),
         threshold: threshold(pipeline, settings),
         ..ReplaySummary::default()
     }

@@ -8,7 +8,7 @@ use super::CliError;
 use super::report_file::{Form, ReportFiles, json};
 use crate::config::Settings;
 use crate::detect::EngineStats;
-use crate::model::{EventTime, Minute};
+use crate::model::{EventTime, Minute, Mute};
 use crate::service::{Outputs, Recorded, Recorder, ReplayReport, Replayed};
 use crate::tuning::timeline::TimelineReport;
 use crate::tuning::{TooMuch, csv, page, timeline_markdown};
@@ -51,17 +51,23 @@ impl<'a> ReportArguments<'a> {
         })
     }
 
-    /// Has the run note what the report needs. A run that goes on from a state has not all rates.
+    /// Has the run note what the report needs, without what is muted. A run that goes on from a
+    /// state has not all rates.
     pub fn note<'b>(
         &self,
         outputs: &mut Outputs<'b>,
         pairs: &'b mut InsightPairs,
+        mutes: &'b [Mute],
         settings: &Settings,
         goes_on: bool,
     ) {
         if self.is_wanted {
             outputs.observer = Some(Box::new(|detection| {
-                pairs.see(&detection.output().insights);
+                for event in &detection.output().insights {
+                    if !mutes.iter().any(|mute| mute.hides(event)) {
+                        pairs.see(std::slice::from_ref(event));
+                    }
+                }
             }));
         }
         if self.wants_charts && !goes_on {

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::arguments::ConfigArgument;
 use super::recording::RecordingArguments;
 use super::report_file::{Form, ReportFiles, json, write_text};
-use super::{CliError, Exit, grid};
+use super::{CliError, Exit, grid, knowledge};
 use crate::config::RatesLogKind;
 use crate::service::tune::{TuneJob, TuneProgress};
 use crate::tuning::report::TuneReport;
@@ -79,6 +79,9 @@ impl TuneCommand {
         }
         let labels = self.labels.as_deref().map(read_labels).transpose()?;
         let input = self.recording.open(&present)?;
+        for setting in &mut settings {
+            knowledge::give(&mut setting.settings, &input.replay.knowledge);
+        }
         let job = TuneJob {
             replay: input.replay.clone(),
             settings,

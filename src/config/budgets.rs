@@ -1,15 +1,10 @@
 //! Budgets of parts of a fleet, from text to patterns.
 
-use glob::Pattern;
-
 use super::settings::{Problem, problem};
-use super::written::{DirectionName, WrittenBudget, WrittenDetector};
+use super::written::{DirectionName, WrittenBudget, WrittenDetector, WrittenScope};
 use crate::detect::ScopedBudget;
 use crate::detect::budget::SCOPES_MAX;
-use crate::model::{Direction, InsightType};
-
-/// Bytes of a pattern: a key may have as many by default.
-const PATTERN_BYTES_MAX: usize = 1024;
+use crate::model::{Direction, Scope};
 
 /// Refuses an amount that is no budget.
 pub fn check_amount(key: &str, budget: f64) -> Result<(), Problem> {
@@ -48,38 +43,30 @@ pub fn check(detector: &WrittenDetector) -> Result<Vec<ScopedBudget>, Problem> {
 
 fn budget(key: &str, written: &WrittenBudget) -> Result<ScopedBudget, Problem> {
     check_amount(&format!("{key}.per_week"), written.per_week)?;
-    let scope = &written.scope;
-    let pattern = |field: &str, text: &Option<String>| {
-        let key = format!("{key}.scope.{field}");
-        text.as_deref().map(|text| pattern(&key, text)).transpose()
-    };
-    let insight_type = pattern("insight_type", &scope.insight_type)?;
-    if let Some(pattern) = &insight_type {
-        let types = [InsightType::ApiCallRate, InsightType::ApiErrorRate];
-        if !types.iter().any(|one| pattern.matches(one.name())) {
-            let text = format!("`{pattern}` is neither ApiCallRateInsight nor ApiErrorRateInsight");
-            return Err(problem(&format!("{key}.scope.insight_type"), text));
-        }
-    }
+    let direction = written.direction.map(|direction| match direction {
+        DirectionName::Up => Direction::Up,
+        DirectionName::Down => Direction::Down,
+    });
     Ok(ScopedBudget {
-        account: pattern("account", &scope.account)?,
-        region: pattern("region", &scope.region)?,
-        event_source: pattern("event_source", &scope.event_source)?,
-        event_name: pattern("event_name", &scope.event_name)?,
-        insight_type,
-        error_code: pattern("error_code", &scope.error_code)?,
-        direction: written.direction.map(|direction| match direction {
-            DirectionName::Up => Direction::Up,
-            DirectionName::Down => Direction::Down,
-        }),
+        scope: scope(&format!("{key}.scope"), &written.scope, direction)?,
         per_week: written.per_week,
     })
 }
 
-fn pattern(key: &str, text: &str) -> Result<Pattern, Problem> {
-    if text.len() > PATTERN_BYTES_MAX {
-        let text = format!("it is longer than {PATTERN_BYTES_MAX} bytes");
-        return Err(problem(key, text));
-    }
-    Pattern::new(text).map_err(|error| problem(key, format!("`{text}` is no pattern: {error}")))
+/// A scope, from texts to patterns; `key` is where it stands.
+pub fn scope(
+    key: &str,
+    written: &WrittenScope,
+    direction: Option<Direction>,
+) -> Result<Scope, Problem> {
+    let patterns = [
+        &written.account,
+        &written.region,
+        &written.event_source,
+        &written.event_name,
+        &written.insight_type,
+        &written.error_code,
+    ];
+    Scope::parse(patterns.map(Option::as_deref), direction)
+        .map_err(|(field, text)| problem(&format!("{key}.{field}"), text))
 }

@@ -5,7 +5,10 @@
 //! what is wrong, where, and what to do. It reads no file and no environment itself.
 
 mod budgets;
+mod calendars;
 mod document;
+mod knowledge;
+mod knowledge_written;
 mod quantity;
 mod service;
 mod service_written;
@@ -13,6 +16,7 @@ mod settings;
 mod written;
 
 pub use document::{ConfigError, WrittenDocument};
+pub use knowledge::KnowledgeSettings;
 pub use quantity::Seconds;
 pub use service::{
     CheckpointSettings, HttpSettings, IngestStageSettings, KafkaSettings, ServiceSettings,

@@ -11,12 +11,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::budgets;
+use super::calendars;
+use super::knowledge::{self, KnowledgeSettings};
 use super::service::holds_drops;
 use super::{LogStyle, ProfileName, RatesLogName, Seconds, ServiceSettings, WrittenSettings};
 use crate::detect::settings::Profile;
 use crate::detect::{DetectSettings, FleetScope};
 use crate::formats::{DecodeLimits, Mapping, mapping};
 use crate::ingest::{IngestLimits, IngestSettings, RowsSettings, Selectors};
+use crate::view::StorySettings;
 
 /// A key with what is wrong with its value.
 pub(super) type Problem = (String, String);
@@ -46,6 +49,8 @@ pub struct Settings {
     pub log: LogStyle,
     /// Write the `insightd` object into records.
     pub extension: bool,
+    pub stories: StorySettings,
+    pub knowledge: KnowledgeSettings,
     /// What all of this was made of, with what the profile chose.
     pub written: WrittenSettings,
     /// What the hash was taken of: one `key = value` a line.
@@ -66,7 +71,7 @@ pub enum RatesLogKind {
 
 /// Beginnings of keys whose values change neither decisions nor the text of records. Counts that
 /// leave ingest early, over a limit on what is pending, add up to the same.
-const OUTSIDE_HASH: [&str; 15] = [
+const OUTSIDE_HASH: [&str; 17] = [
     "role ",
     "kafka.",
     "ingest.",
@@ -74,6 +79,8 @@ const OUTSIDE_HASH: [&str; 15] = [
     "checkpoint.",
     "http.",
     "log.",
+    "stories.",
+    "knowledge.",
     "input.",
     "rates_log.",
     "limits.reject",
@@ -85,7 +92,8 @@ const OUTSIDE_HASH: [&str; 15] = [
 ];
 
 /// Beginnings of keys that detection reads and counting does not.
-const DETECTION_ONLY: [&str; 6] = [
+const DETECTION_ONLY: [&str; 7] = [
+    "calendars ",
     "detector.",
     "attribution.",
     "output.",
@@ -126,6 +134,8 @@ impl Settings {
             service: ServiceSettings::check(written)?,
             log: written.log.format,
             extension: written.output.extension,
+            stories: knowledge::stories(&written.stories)?,
+            knowledge: knowledge::place(&written.knowledge)?,
             written: written.clone(),
             canonical,
             hash,
@@ -136,6 +146,11 @@ impl Settings {
 impl Settings {
     /// What `insightd run` needs beyond settings that are right by themselves.
     pub fn check_to_run(&self) -> Result<(), Problem> {
+        if self.knowledge.path.is_some() {
+            let text = "the service does not heed knowledge yet: what is known would have to reach \
+                        all partitions at one minute; leave it out, and replay with it";
+            return Err(problem("knowledge.path", text));
+        }
         if let None | Some(RatesLogName::Kafka) = self.written.rates_log.kind {
             return self.service.check_to_run();
         }
@@ -229,6 +244,8 @@ fn detect_settings(written: &WrittenSettings) -> Result<DetectSettings, Problem>
         values_max: written.attribution.values_max,
         waiting_max: written.limits.waiting_max,
         holds_drops: holds_drops(written),
+        calendars: calendars::check(&written.calendars)?,
+        feedback: Arc::default(),
         fleet: FleetScope::Whole,
     })
 }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
+use super::knowledge_written::{WrittenCalendar, WrittenKnowledge, WrittenStories};
 use super::service_written::{
     Role, WrittenCheckpoint, WrittenHttp, WrittenIngest, WrittenKafka, WrittenLog, WrittenSilence,
 };
@@ -35,6 +36,11 @@ pub struct WrittenSettings {
     pub counting: WrittenCounting,
     pub attribution: WrittenAttribution,
     pub output: WrittenOutput,
+    pub stories: WrittenStories,
+    pub knowledge: WrittenKnowledge,
+    /// Calendars of parts of all series.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calendars: Vec<WrittenCalendar>,
     pub input: WrittenInput,
     pub rates_log: WrittenRatesLog,
     pub limits: WrittenLimits,

@@ -6,11 +6,10 @@
 
 use std::hash::Hasher;
 
-use glob::Pattern;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::model::{Direction, InsightType, SeriesRef};
+use crate::model::{Direction, InsightType, Scope, SeriesRef};
 
 /// Scopes beside the rest.
 pub const SCOPES_MAX: usize = 16;
@@ -21,17 +20,10 @@ pub const RATE_STRATA: usize = 2;
 /// Groups that accounts are spread over by a hash: accounts are input, groups are few.
 pub const ACCOUNT_GROUPS: u16 = 1024;
 
-/// A budget of its own for the series and direction that match; what is `None` matches anything.
+/// A budget of its own for the series and direction that match.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScopedBudget {
-    pub account: Option<Pattern>,
-    pub region: Option<Pattern>,
-    pub event_source: Option<Pattern>,
-    pub event_name: Option<Pattern>,
-    /// Of CloudTrail's name of the type.
-    pub insight_type: Option<Pattern>,
-    pub error_code: Option<Pattern>,
-    pub direction: Option<Direction>,
+    pub scope: Scope,
     /// False insights a week that the user accepts over all that matches first here.
     pub per_week: f64,
 }
@@ -55,41 +47,9 @@ pub struct Place {
 }
 
 impl ScopedBudget {
-    /// Whether a series may be of this scope, whatever the direction.
-    fn covers(&self, key: SeriesRef<'_>) -> bool {
-        let fits = |pattern: &Option<Pattern>, text: &str| {
-            pattern.as_ref().is_none_or(|one| one.matches(text))
-        };
-        fits(&self.account, key.account)
-            && fits(&self.region, key.region)
-            && fits(&self.event_source, key.event_source)
-            && fits(&self.event_name, key.event_name)
-            && fits(&self.insight_type, key.insight_type.name())
-            && fits(&self.error_code, key.error_code)
-    }
-
     /// What it matches, as `field=pattern` with commas between; `*` if that is everything.
     pub fn name(&self) -> String {
-        let patterns = [
-            ("account", &self.account),
-            ("region", &self.region),
-            ("event_source", &self.event_source),
-            ("event_name", &self.event_name),
-            ("insight_type", &self.insight_type),
-            ("error_code", &self.error_code),
-        ];
-        let mut parts: Vec<String> = patterns
-            .iter()
-            .filter_map(|(field, one)| Some(format!("{field}={}", one.as_ref()?)))
-            .collect();
-        parts.extend(self.direction.map(|direction| match direction {
-            Direction::Up => "direction=up".to_string(),
-            Direction::Down => "direction=down".to_string(),
-        }));
-        if parts.is_empty() {
-            return "*".to_string();
-        }
-        parts.join(",")
+        self.scope.name()
     }
 }
 
@@ -108,9 +68,7 @@ impl Place {
     pub fn new(key: SeriesRef<'_>, budgets: &[ScopedBudget]) -> Self {
         let scope = |direction: Direction| {
             let mut scopes = budgets.iter();
-            let first = scopes.position(|scope| {
-                scope.direction.is_none_or(|one| one == direction) && scope.covers(key)
-            });
+            let first = scopes.position(|budget| budget.scope.matches(key, direction));
             first.map_or(0, |index| index + 1)
         };
         let rates = usize::from(key.insight_type == InsightType::ApiErrorRate);
@@ -142,20 +100,12 @@ fn account_group(account: &str) -> u16 {
 mod tests {
     use super::*;
 
-    fn scope(field: &str, pattern: &str, direction: Option<Direction>) -> ScopedBudget {
-        let pattern = Some(Pattern::new(pattern).unwrap());
-        let mut scope = ScopedBudget {
-            direction,
+    fn budget(field: &str, pattern: &str, direction: Option<Direction>) -> ScopedBudget {
+        let patterns = Scope::FIELDS.map(|one| (one == field).then_some(pattern));
+        ScopedBudget {
+            scope: Scope::parse(patterns, direction).unwrap(),
             per_week: 1.0,
-            ..ScopedBudget::default()
-        };
-        match field {
-            "account" => scope.account = pattern,
-            "event_source" => scope.event_source = pattern,
-            "insight_type" => scope.insight_type = pattern,
-            _ => scope.error_code = pattern,
         }
-        scope
     }
 
     fn key<'a>(account: &'a str, error_code: &'a str) -> SeriesRef<'a> {
@@ -175,9 +125,9 @@ mod tests {
     #[test]
     fn the_first_scope_that_matches_has_a_series_and_direction() {
         let budgets = [
-            scope("account", "12*", Some(Direction::Down)),
-            scope("event_source", "iam.*", None),
-            scope("account", "12*", None),
+            budget("account", "12*", Some(Direction::Down)),
+            budget("event_source", "iam.*", None),
+            budget("account", "12*", None),
         ];
         let place = Place::new(key("123", ""), &budgets);
         assert_eq!((place.up, place.down), (Class(6), Class(3)));
@@ -186,16 +136,5 @@ mod tests {
         let place = Place::new(key("9", "Denied"), &budgets[..1]);
         assert_eq!((place.up, place.down), (Class(1), Class(1)));
         assert_eq!(place.class(Direction::Down).scope(), 0);
-    }
-
-    #[test]
-    fn patterns_are_of_whole_texts() {
-        let calls = scope("insight_type", "ApiCallRateInsight", None);
-        assert!(calls.covers(key("1", "")) && !calls.covers(key("1", "E")));
-        let code = scope("error_code", "Thrott?ing*", Some(Direction::Up));
-        assert!(code.covers(key("1", "ThrottlingException")));
-        assert!(!code.covers(key("1", "NoThrottling")));
-        assert_eq!(code.name(), "error_code=Thrott?ing*,direction=up");
-        assert_eq!(ScopedBudget::default().name(), "*");
     }
 }

@@ -5,10 +5,13 @@
 //! nothing ever sweeps all series per minute. Nothing here depends on batch cuts, on the order of
 //! entries or on series ids.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::attribution::Recent;
 use super::budget::Class;
+use super::calendars::Calendars;
 use super::clock::Clock;
 use super::days::Days;
 use super::fleet_hours::FleetHours;
@@ -63,8 +66,12 @@ pub(super) struct State {
     pub(super) wheel: Wheel,
     pub(super) incidents: Incidents,
     pub(super) ledger: Ledger,
+    /// Feedback that was heeded.
+    pub(super) told: BTreeSet<u128>,
     pub(super) fleet: FleetHours,
     pub(super) counts: EngineCounts,
+    #[serde(skip)]
+    pub(super) calendars: Calendars,
     /// Follows every judgement, so that two engines that went different ways differ in it.
     pub(super) digest: u64,
     /// Origin of the fleet that this engine is a part of, once it is known.
@@ -117,8 +124,10 @@ impl Engine {
             wheel: Wheel::new(),
             incidents: Incidents::default(),
             ledger: Ledger::default(),
+            told: BTreeSet::new(),
             fleet: FleetHours::new(&settings, &tuning),
             counts: EngineCounts::default(),
+            calendars: Calendars::default(),
             digest: 0,
             fleet_origin: None,
             places: Places::default(),
@@ -259,11 +268,13 @@ impl Engine {
     fn close(&mut self, mut clock: Clock, out: &mut Output) {
         if self.state.t.is_multiple_of(self.tuning.hour) {
             clock = self.begin_hour(clock);
+            self.heed(&clock);
         }
         let t = self.state.t;
         self.tally(clock);
         self.state.window.push(&self.scratch.active);
         self.state.incidents.absorb(&self.state.recent, t);
+        self.state.calendars.speak_of(t, &clock, &self.settings);
         self.collect_visits(t);
         self.judge(clock, out);
         self.decide(clock, out);
@@ -308,6 +319,7 @@ impl Engine {
         due.clear();
         self.state.wheel.fire(t, due);
         due.sort_unstable();
+        self.state.calendars.add_due(due);
         visits.clear();
         let mut silent = due.iter().copied().peekable();
         for (id, count) in active.iter().copied() {
@@ -328,6 +340,7 @@ impl Engine {
             origin_hour: clock.base_hour(),
             needed: Needed::both(f64::INFINITY),
             withholds_drops: self.settings.holds_drops && state.watermarks.is_silent(),
+            calendar: None,
         };
         let minute = u64::from(clock.minute(t).0);
         for class in 0..self.settings.classes() {
@@ -351,18 +364,21 @@ impl Engine {
                 first: state.series.first(id),
             };
             let place = state.places.of(id);
-            ctx.needed = Needed {
-                up: state.fleet.z(place.up),
-                down: state.fleet.z(place.down),
-                missed: state.fleet.z(place.missed),
+            ctx.needed = state.fleet.needed(place);
+            let own;
+            let ctx = if self.settings.calendars.is_empty() {
+                &ctx
+            } else {
+                own = state.calendars.context(id, &ctx, &self.settings);
+                &own
             };
             let series = state.series.get_mut(id);
             let mut watched = self.watch.of(id, &state.registry, clock, t);
-            let judged = series.minute_with(t, count, &ctx, &history, watched.reasons());
+            let judged = series.minute_with(t, count, ctx, &history, watched.reasons());
             state.digest = mixed(state.digest, count, judged.verdict.z);
             state
                 .wheel
-                .set(id, watched.see(&judged.verdict, series.next_visit(&ctx)), t);
+                .set(id, watched.see(&judged.verdict, series.next_visit(ctx)), t);
             if let Some(episode) = judged.episode_ended
                 && state.ledger.close(id, &episode)
             {
@@ -371,6 +387,7 @@ impl Engine {
             if let Some(bin) = judged.missed {
                 state.fleet.add_missed(t / self.tuning.hour, bin, place);
             }
+            state.counts.starts_in_maintenance += u64::from(judged.is_withheld_start);
             if let Some(change) = judged.change {
                 self.scratch.changes.push((id, change));
             }
@@ -404,9 +421,9 @@ impl Engine {
         };
         for (id, change) in self.scratch.changes.drain(..) {
             let event = state.incidents.decide(id, state.t, change, &sources);
-            if !state.fleet.is_fixed() {
-                state.ledger.note(id, state.t / self.tuning.hour, &event);
-            }
+            let hour = state.t / self.tuning.hour;
+            let width = self.tuning.bucket_minutes;
+            state.ledger.note(id, hour, &event, width);
             out.insights.push(event);
         }
     }

@@ -3,7 +3,6 @@
 //! A late count repairs what is kept and learned; it re-opens no decision.
 
 use super::attribution::{Keeper, Share};
-use super::budget::ScopedBudget;
 use super::clock::Clock;
 use super::days::{HOURS, TOTAL};
 use super::engine::{Engine, Scratch, State};
@@ -54,8 +53,12 @@ impl Engine {
                 origin_hour: clock.base_hour(),
                 needed: Needed::both(f64::INFINITY),
                 withholds_drops: false,
+                calendar: None,
             };
+            let before = state.t.saturating_sub(1);
+            state.calendars.speak_of(before, &clock, settings);
             for (id, count) in &self.scratch.active {
+                let ctx = state.calendars.context(*id, &ctx, settings);
                 state.correct(*id, t, *count, &ctx);
             }
         }
@@ -81,6 +84,7 @@ impl State {
             if !self.series.holds(id) {
                 self.series.admit(id, self.template.clone());
                 self.wheel.admit(id);
+                self.calendars.admit(id, &self.registry, settings);
                 self.window.admit(id);
                 self.days.admit(id);
                 self.places
@@ -119,9 +123,10 @@ impl State {
     }
 
     /// Builds what a snapshot leaves out.
-    pub(super) fn rebuild(&mut self, budgets: &[ScopedBudget]) {
+    pub(super) fn rebuild(&mut self, settings: &DetectSettings) {
         self.registry.rebuild();
-        self.places.rebuild(&self.registry, budgets);
+        self.places.rebuild(&self.registry, &settings.budgets);
+        self.calendars.rebuild(&self.registry, settings);
         self.waiting.rebuild();
         self.wheel.rebuild();
     }

@@ -91,12 +91,20 @@ impl Default for Expectation {
 }
 
 impl Expectation {
-    /// Ends the running hour, which has this slot of the week.
-    pub fn close_hour(&mut self, slot: usize, tuning: &Tuning) {
+    /// Ends the running hour, which has this slot of the week; the next one's is so many ahead.
+    pub fn close_hour(&mut self, slot: usize, ahead: u8, tuning: &Tuning) {
         let calls = std::mem::take(&mut self.hour_sum);
         let late = std::mem::take(&mut self.hour_late);
         self.levels.set(slot, (calls + late) as f32);
-        self.hours_filled = (self.hours_filled + 1).min(WEEK_HOURS as u8);
+        // Hours that a local clock leaves out are taken to be like the one before, while they are
+        // not known better.
+        for left_out in 1..ahead.max(1) {
+            if usize::from(self.hours_filled) + usize::from(left_out) < WEEK_HOURS {
+                let slot = (slot + usize::from(left_out)) % WEEK_HOURS;
+                self.levels.set(slot, (calls + late) as f32);
+            }
+        }
+        self.hours_filled = (self.hours_filled + ahead).min(WEEK_HOURS as u8);
         if slot == 0 {
             self.levels.repack();
             self.profile.drop_below(PROFILE_NOTHING);

@@ -15,7 +15,7 @@ use super::fleet::{
 };
 use super::places::LiveSeries;
 use super::settings::{DetectSettings, FleetScope, Tuning};
-use super::verdict::EpisodeEnd;
+use super::verdict::{EpisodeEnd, Needed};
 
 mod check;
 
@@ -187,6 +187,15 @@ impl FleetHours {
         self.fixed_z.or_else(from_fleet).unwrap_or(f64::INFINITY)
     }
 
+    /// What Starts of a series need in the running hour.
+    pub fn needed(&self, place: Place) -> Needed {
+        Needed {
+            up: self.z(place.up),
+            down: self.z(place.down),
+            missed: self.z(place.missed),
+        }
+    }
+
     /// The threshold of the running hour, unless it is fixed.
     pub fn threshold(&self, class: Class) -> Option<&Threshold> {
         self.thresholds.as_ref()?.of(class)
@@ -200,11 +209,6 @@ impl FleetHours {
     /// What the scope of a class matches; `None` for the rest.
     pub fn scope_name(&self, class: Class) -> Option<&str> {
         self.fleet.scope_name(class)
-    }
-
-    /// Whether the threshold is fixed by hand.
-    pub fn is_fixed(&self) -> bool {
-        self.fixed_z.is_some()
     }
 
     /// Passes the hours before `hour` without any series.

@@ -47,6 +47,7 @@ impl Engine {
             origin_hour: clock.base_hour(),
             needed: Needed::both(f64::INFINITY),
             withholds_drops: false,
+            calendar: None,
         };
         state.template.skip_to(t, &ctx);
         state.fleet.begin(t / self.tuning.hour, &live);
@@ -90,6 +91,7 @@ impl Engine {
                 origin_hour: clock.base_hour(),
                 needed: Needed::both(f64::INFINITY),
                 withholds_drops: false,
+                calendar: None,
             };
             state.template.skip_to(target, &ctx);
         }
@@ -115,6 +117,7 @@ impl Engine {
             origin_hour: clock.base_hour(),
             needed: Needed::both(f64::INFINITY),
             withholds_drops: false,
+            calendar: None,
         };
         state.template = SeriesState::silent();
         state.template.skip_to(state.t, &ctx);
@@ -133,6 +136,7 @@ impl State {
             self.registry.forget(*id, self.t);
             self.series.forget(*id);
             self.wheel.forget(*id);
+            self.calendars.forget(*id);
             self.ledger.forget(*id);
             scores.forget(*id);
         }

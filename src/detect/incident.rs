@@ -37,6 +37,8 @@ pub struct Open {
     /// Calm buckets in a row, and the first of them.
     calm: u8,
     calm_from: u32,
+    /// Somebody says that it is how things are.
+    is_accepted: bool,
 }
 
 /// First bucket, and the first bucket after.
@@ -103,6 +105,7 @@ impl Incidents {
             kind,
             calm: 0,
             calm_from: 0,
+            is_accepted: false,
         });
         continues
     }
@@ -140,7 +143,7 @@ impl Incidents {
         let ended = if let Some(calm_from) = calm_from {
             record.last_calm_end = Some((calm_from, open.direction));
             (open.onset, calm_from, EndReason::Calm)
-        } else if t - open.started >= tuning.new_normal {
+        } else if open.is_accepted || t - open.started >= tuning.new_normal {
             record.begins_anew = true;
             (open.onset, t + 1, EndReason::NewNormal)
         } else {
@@ -152,6 +155,16 @@ impl Incidents {
             to: ended.1,
         });
         Some(ended)
+    }
+
+    /// Takes what is as the new normal: an open incident ends with its next bucket, and the series
+    /// begins anew at the hour after; without one, at the next.
+    pub fn accept_as_normal(&mut self) {
+        let record = self.0.get_or_insert_default();
+        match &mut record.open {
+            Some(open) => open.is_accepted = true,
+            None => record.begins_anew = true,
+        }
     }
 
     /// Ends an open incident before bucket `now` without a decision; nothing can continue it.

@@ -38,6 +38,8 @@ pub struct Incidents {
 struct OpenIncident {
     /// Bucket of the first unusual minute.
     onset: u32,
+    /// Bucket whose close brought the Start.
+    started: u32,
     direction: Direction,
     shared_event_id: u128,
     continues: Option<u128>,
@@ -166,6 +168,7 @@ impl OpenIncident {
         let onset_minute = sources.clock.minute(onset);
         OpenIncident {
             onset,
+            started: t,
             direction,
             shared_event_id: shared_event_id(key, direction, decided_at).as_u128(),
             continues,
@@ -201,6 +204,7 @@ impl OpenIncident {
                 Edge::End => clock.minute(end),
             },
             decided_at: clock.minute(t),
+            start_decided_at: clock.minute(self.started),
             baseline_count: self.baseline_count,
             baseline_minutes: self.baseline_minutes,
             insight_count: count_over(id, self.onset, end, sources.window),

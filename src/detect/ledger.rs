@@ -3,15 +3,16 @@
 //! True incidents are no part of what chance does: a fleet that counts them is too timid. What was
 //! confirmed leaves the fleet's memory as if it had never been; no decision that was made changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::engine::Engine;
 use super::invariants::{Frame, require};
+use super::recalibration::Peak;
 use super::verdict::EpisodeEnd;
-use crate::model::{Edge, InsightEvent, Minute, SeriesKey};
+use crate::model::{Direction, Edge, InsightEvent, Minute, SeriesKey};
 
 /// Insights that are remembered; the oldest make room.
 const INSIGHTS_MAX: usize = 10_000;
@@ -46,15 +47,33 @@ pub enum Confirmed {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger(BTreeMap<u32, Vec<Past>>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Past {
     shared_event_id: u128,
+    direction: Direction,
+    peak: Peak,
     /// First unusual minute, and the first after; none while it is open.
     from: u32,
     to: Option<u32>,
+    /// First minute after the one whose close brought the End, or in which it was abandoned.
+    over: Option<u32>,
     /// Hour of the Start since the engine's first bucket.
     hour: u32,
     fate: Fate,
+}
+
+/// An insight as feedback finds it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PastInsight {
+    /// Of the series.
+    pub id: u32,
+    pub direction: Direction,
+    /// What the Start was decided by.
+    pub peak: Peak,
+    /// First unusual minute, and the first after the decision that it is over; none while it is
+    /// open.
+    pub from: Minute,
+    pub over: Option<Minute>,
 }
 
 /// What became of the episode that an insight is a part of.
@@ -70,12 +89,13 @@ enum Fate {
 }
 
 impl Ledger {
-    /// Notes a Start or an End that bucket `t` of `hour` brought.
-    pub fn note(&mut self, id: u32, hour: u32, event: &InsightEvent) {
+    /// Notes a Start or an End that a bucket of `hour` brought.
+    pub fn note(&mut self, id: u32, hour: u32, event: &InsightEvent, bucket_minutes: u32) {
         if event.edge == Edge::End {
             let past = self.0.get_mut(&id).and_then(|own| own.last_mut());
             if let Some(past) = past {
                 past.to = Some(event.minute.0);
+                past.over = Some(event.decided_at.0 + bucket_minutes);
             }
             return;
         }
@@ -84,8 +104,11 @@ impl Ledger {
         }
         self.0.entry(id).or_default().push(Past {
             shared_event_id: event.shared_event_id.as_u128(),
+            direction: event.direction,
+            peak: Peak::of_start(event, bucket_minutes),
             from: event.minute.0,
             to: None,
+            over: None,
             hour,
             fate: Fate::Running,
         });
@@ -122,6 +145,7 @@ impl Ledger {
     pub fn abandon(&mut self, minute: u32) {
         for past in self.0.values_mut().flatten() {
             past.to.get_or_insert(minute.max(past.from));
+            past.over.get_or_insert(minute.max(past.from));
         }
     }
 
@@ -172,6 +196,29 @@ impl Ledger {
         found
     }
 
+    /// What is known of insights by these identifiers.
+    pub fn find(&self, wanted: &BTreeSet<u128>) -> BTreeMap<u128, PastInsight> {
+        let mut found = BTreeMap::new();
+        for (id, own) in &self.0 {
+            for past in own
+                .iter()
+                .filter(|past| wanted.contains(&past.shared_event_id))
+            {
+                found.insert(
+                    past.shared_event_id,
+                    PastInsight {
+                        id: *id,
+                        direction: past.direction,
+                        peak: past.peak,
+                        from: Minute(past.from),
+                        over: past.over.map(Minute),
+                    },
+                );
+            }
+        }
+        found
+    }
+
     fn len(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }
@@ -196,12 +243,14 @@ impl Ledger {
         for (id, own) in &self.0 {
             require(frame.is_live(*id), "id", "it is that of a series")?;
             let are_past = own.iter().all(|past| {
-                let is_over = past.to.is_none_or(|to| to >= past.from);
+                let is_over = past.to.is_none_or(|to| to >= past.from)
+                    && past.over.is_none_or(|over| over >= past.from)
+                    && past.over.is_some() == past.to.is_some();
                 let has_ended = match past.fate {
                     Fate::Counted(episode) => episode.hour <= hour && episode.is_sound(),
                     _ => true,
                 };
-                past.hour <= hour && is_over && has_ended
+                past.hour <= hour && is_over && has_ended && past.peak.is_sound()
             });
             require(are_past, "insights", "they are of the past")?;
             let are_open = own.iter().rev().skip(1).all(|past| past.to.is_some());

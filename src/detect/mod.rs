@@ -5,6 +5,7 @@
 //! `fleet` over all). No clock, no randomness, no order but that of minutes and keys.
 
 pub mod budget;
+pub mod calendar;
 pub mod fleet;
 pub mod series_state;
 pub mod settings;
@@ -12,6 +13,7 @@ pub mod verdict;
 
 mod attribution;
 mod bytes;
+mod calendars;
 mod clock;
 mod days;
 mod dispersion;
@@ -19,6 +21,7 @@ mod engine;
 mod entries;
 mod expectation;
 mod explanation;
+mod feedback;
 mod fleet_hours;
 mod history;
 mod hour_lines;
@@ -52,6 +55,7 @@ mod wheel;
 mod window;
 
 pub use budget::ScopedBudget;
+pub use calendars::{CalendarNow, InForce};
 pub use engine::{Engine, Need};
 pub use ledger::{Confirmed, Insight};
 pub use output::{NAMESPACE, Output, event_id, shared_event_id};

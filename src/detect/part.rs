@@ -79,9 +79,13 @@ impl Engine {
         self.tuning = Tuning::new(&settings);
         self.state.fleet.reconfigure(&settings, &self.tuning);
         let State {
-            places, registry, ..
+            calendars,
+            places,
+            registry,
+            ..
         } = &mut self.state;
         places.rebuild(registry, &settings.budgets);
+        calendars.rebuild(registry, &settings);
         self.settings = settings;
         Ok(())
     }

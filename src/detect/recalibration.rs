@@ -3,10 +3,12 @@
 //! Hourly maxima teach two numbers, how many exceedances and how far; the strongest hours of the
 //! last week are remembered as precedents. Here too are the episodes that the fleet layer counts.
 
+use std::ops::Range;
+
 use libm::log10;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Direction;
+use crate::model::{Direction, InsightEvent};
 
 use super::fleet::{EPISODE_Z, FIRST_HOUR, bin_of};
 use super::invariants::{DERIVED_MAX, are_amounts, require};
@@ -17,6 +19,8 @@ use super::verdict::{EPISODE_HOURS_MAX, EpisodeEnd};
 /// 2^(-1/168): half is forgotten in a week.
 const KEEP_PER_HOUR: f64 = 0.995_882_615_418_725_3;
 const PRECEDENTS: usize = 8;
+/// Incidents that people expect again on one series; the oldest makes room.
+const LASTING_MAX: usize = 8;
 /// How much a precedent may fall short of what it excuses.
 const COMPARABLE: f64 = 1.5;
 /// z that precedents leave, and above which they are asked for.
@@ -27,7 +31,7 @@ pub const WEAK_Z: f64 = 4.0;
 
 /// The largest surprise of an hour, or of several neighbouring ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Peak {
+pub struct Peak {
     surprise: f32,
     direction: Direction,
     /// Seen to expected, and seen per bucket, in its window.
@@ -49,6 +53,17 @@ pub struct Frequency {
     hours: f32,
 }
 
+/// What somebody expects to come again: it excuses the like of it up to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Lasting {
+    until: u32,
+    peak: Peak,
+}
+
+/// All of them, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Expected(Vec<Lasting>);
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recalibration {
     frequency: Frequency,
@@ -57,8 +72,12 @@ pub struct Recalibration {
     precedents: Vec<Precedent>,
     /// Place of the youngest precedent.
     newest: u8,
+    /// Nothing, for most.
+    lasting: Option<Box<Expected>>,
     /// An incident was open when the running hour began.
     began_in_incident: bool,
+    /// Some of the running hour lay in a maintenance window.
+    is_maintained: bool,
     /// Largest z towards a Start of the running hour, with its side, and the episode that it may
     /// continue.
     hour_z: f32,
@@ -116,7 +135,8 @@ impl Recalibration {
         tuning: &Tuning,
     ) -> Option<Episode> {
         let peak = self.peak.take();
-        if age >= RECALIBRATION_AGE_HOURS && !self.began_in_incident {
+        let is_maintained = std::mem::take(&mut self.is_maintained);
+        if age >= RECALIBRATION_AGE_HOURS && !self.began_in_incident && !is_maintained {
             let highest = peak.map_or(0.0, |peak| f64::from(peak.surprise));
             self.frequency.learn(highest, tuning);
         }
@@ -138,11 +158,64 @@ impl Recalibration {
     /// The same after precedents, at bucket `t`.
     pub fn z_with_precedents(&self, t: u32, surprise: &Surprise, tuning: &Tuning) -> f64 {
         let z = self.z(surprise.value, tuning);
-        if z > PRECEDENTED_Z && self.precedents_of(t, surprise, tuning) >= 2 {
+        let is_excused =
+            || self.precedents_of(t, surprise, tuning) >= 2 || self.is_expected(t, surprise);
+        if z > PRECEDENTED_Z && is_excused() {
             PRECEDENTED_Z
         } else {
             z
         }
+    }
+
+    /// Whether somebody expects what is like this.
+    fn is_expected(&self, t: u32, surprise: &Surprise) -> bool {
+        let mut lasting = self.lasting.iter().flat_map(|all| all.0.iter());
+        lasting.any(|one| {
+            t < one.until
+                && Some(one.peak.direction) == surprise.direction
+                && one.peak.excuses(surprise)
+        })
+    }
+
+    /// Forgets the precedents that an incident in these buckets made.
+    pub fn forget_precedents(
+        &mut self,
+        direction: Direction,
+        buckets: Range<u32>,
+        tuning: &Tuning,
+    ) {
+        if self.precedents.is_empty() {
+            return;
+        }
+        // The oldest first, as they are while there is room.
+        let oldest = (usize::from(self.newest) + 1) % self.precedents.len();
+        self.precedents.rotate_left(oldest);
+        self.precedents
+            .retain(|one| !one.is_of(direction, &buckets, tuning));
+        self.newest = self.precedents.len().saturating_sub(1) as u8;
+    }
+
+    /// Excuses what is like an incident in these buckets, whose Start was decided by `peak`, up to
+    /// a bucket.
+    pub fn excuse(
+        &mut self,
+        direction: Direction,
+        mut peak: Peak,
+        buckets: Range<u32>,
+        until: u32,
+        tuning: &Tuning,
+    ) {
+        for precedent in &self.precedents {
+            if precedent.is_of(direction, &buckets, tuning) {
+                peak.join(&precedent.peak);
+            }
+        }
+        let Expected(lasting) = &mut **self.lasting.get_or_insert_default();
+        lasting.retain(|one| one.until > buckets.end);
+        if lasting.len() >= LASTING_MAX {
+            lasting.remove(0);
+        }
+        lasting.push(Lasting { until, peak });
     }
 
     /// Comparable episodes within the last week, this one's own hours left out.
@@ -191,6 +264,12 @@ impl Recalibration {
         }
     }
 
+    /// Passes over a judged bucket in a maintenance window: it is no precedent and no part of an
+    /// episode, and its hour says nothing of how often the series surprises.
+    pub fn pass_over(&mut self) {
+        self.is_maintained = true;
+    }
+
     /// Whether this score towards a Start would be the largest of the running hour.
     pub fn is_hour_highest(&self, hour: u32, start_z: f64) -> bool {
         hour >= FIRST_HOUR && start_z as f32 > self.hour_z
@@ -212,16 +291,21 @@ impl Recalibration {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.precedents.capacity() * std::mem::size_of::<Precedent>()
+        let lasting = self.lasting.as_ref().map_or(0, |all| {
+            size_of::<Expected>() + all.0.capacity() * size_of::<Lasting>()
+        });
+        lasting + self.precedents.capacity() * size_of::<Precedent>()
     }
 
     /// Checks what was read, at bucket `now`.
     pub fn check(&self, now: u32) -> Result<(), String> {
         self.frequency.check()?;
         let peaks = self.precedents.iter().map(|precedent| &precedent.peak);
-        for peak in peaks.chain(&self.peak) {
-            let amounts = [peak.surprise, peak.ratio, peak.rate];
-            require(are_amounts(amounts, f64::MAX), "peak", "it has amounts")?;
+        let lasting = self.lasting.iter().flat_map(|all| all.0.iter());
+        let lasting: Vec<&Peak> = lasting.map(|one| &one.peak).collect();
+        require(lasting.len() <= LASTING_MAX, "lasting", "they are few")?;
+        for peak in peaks.chain(&self.peak).chain(lasting) {
+            require(peak.is_sound(), "peak", "it has amounts")?;
         }
         let precedents = &self.precedents;
         require(precedents.len() <= PRECEDENTS, "precedents", "they are few")?;
@@ -300,7 +384,32 @@ impl Episode {
     }
 }
 
+impl Precedent {
+    /// Whether it came, at least in part, of an incident in these buckets: hours that surprise
+    /// within so long after each other are one precedent.
+    fn is_of(&self, direction: Direction, buckets: &Range<u32>, tuning: &Tuning) -> bool {
+        let last = buckets.end.saturating_add(tuning.precedent_age_min);
+        self.peak.direction == direction && (buckets.start + 1..=last).contains(&self.t)
+    }
+}
+
 impl Peak {
+    /// What a Start was decided by.
+    pub fn of_start(event: &InsightEvent, bucket_minutes: u32) -> Self {
+        let why = &event.explanation;
+        let buckets = f64::from(why.window_minutes) / f64::from(bucket_minutes);
+        Peak {
+            surprise: why.surprise as f32,
+            direction: event.direction,
+            ratio: ((why.observed + 0.5) / (why.expected + 0.5)) as f32,
+            rate: (why.observed / buckets) as f32,
+        }
+    }
+
+    pub fn is_sound(&self) -> bool {
+        are_amounts([self.surprise, self.ratio, self.rate], f64::MAX)
+    }
+
     fn excuses(&self, surprise: &Surprise) -> bool {
         let ratio = f64::from(self.ratio);
         let as_strong = f64::from(self.surprise) * COMPARABLE >= surprise.value;

@@ -84,8 +84,9 @@ impl Routine {
     }
 
     /// Judges the hour before `closed`, the one that closed last: decades under the series' own
-    /// share of misses, for all that were missed in a row; `None` unless it was missed.
-    pub fn judge(&mut self, closed: u32) -> Option<f64> {
+    /// share of misses, for all that were missed in a row; `None` unless it was missed, or is
+    /// excused.
+    pub fn judge(&mut self, closed: u32, is_excused: impl FnOnce() -> bool) -> Option<f64> {
         let record = self.0.as_mut()?;
         let hour = closed.checked_sub(1)?;
         let is_known = record.hours >= 2 * WEEK as u16 && hour > 2 * WEEK;
@@ -99,7 +100,7 @@ impl Routine {
             return None;
         }
         // One that came an hour early was not missed, and tells nothing.
-        if record.was_busy(hour - 1) {
+        if record.was_busy(hour - 1) || is_excused() {
             return None;
         }
         record.run = (record.run + 1).min(RUN_MAX);

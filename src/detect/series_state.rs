@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calendars::CalendarNow;
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
 use super::fleet::bin_of;
@@ -20,12 +21,16 @@ use crate::model::{Reasons, prefetch_whole};
 
 mod check;
 mod decision;
+mod feedback;
 mod reasons;
 mod routine_step;
 mod slow_step;
 mod visits;
 
 use decision::Decision;
+
+/// Hours of a life from which every hour of the week is known, whatever the local clock did.
+const KNOWN_WEEK_HOURS: u32 = WEEK_HOURS as u32 + 25;
 
 /// Everything the detector remembers of one series besides its history.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +50,8 @@ pub struct SeriesState {
     slow: Slow,
     routine: Routine,
     incidents: Incidents,
+    /// First bucket in which a Start that a maintenance window withholds counts as another one.
+    withheld_until: u32,
 }
 
 impl SeriesState {
@@ -108,11 +115,10 @@ impl SeriesState {
         }
         let mixture = self.expectation.lines.mixture(m, tuning);
         let mean = self.expectation.lines.mean(mixture, m, tuning);
-        self.learn(count, mixture, mean, ctx);
-        let mut recent = match self.recent.take() {
-            Some(recent) => recent,
-            None => Box::new(Recent::silent(self.past_means(tuning))),
-        };
+        let now = self.calendar_now(count, ctx);
+        let is_frozen = now.is_maintained || self.is_open();
+        self.learn(count, mixture, mean, is_frozen, tuning);
+        let mut recent = self.take_recent(now.forgets_from, t, tuning);
         recent.push(t, count, mean);
         self.routine.count(count);
         self.now = t + 1;
@@ -127,25 +133,48 @@ impl SeriesState {
             tuning,
             history,
         };
-        let surprise = scene.judge();
-        let z = self.recalibration.z_with_precedents(t, &surprise, tuning);
-        let start_z = self.start_z(&scene, &surprise, z, ctx);
-        if let Some(reasons) = reasons {
-            *reasons = self.reasons(&scene, &surprise, start_z, ctx);
-        }
-        self.recalibration
-            .observe(t / tuning.hour, &surprise, start_z, tuning);
-        let mut decision = self.decide(&scene, &surprise, z, start_z, ctx);
-        let missed = if m == 0 {
-            self.decide_by_hours(&mut decision, &scene, ctx)
-        } else {
-            None
-        };
+        let (verdict, decision) =
+            self.judge(&scene, (count, mean), now.is_maintained, reasons, ctx);
         if let Some((from, to)) = decision.forgets {
             recent.forget(from.max(self.now.saturating_sub(RECENT as u32)), to);
         }
         self.recent = Some(recent);
         self.settle();
+        Judged {
+            verdict,
+            change: decision.change,
+            is_withheld_start: decision.is_withheld_start,
+            episode_ended,
+            missed: decision.missed,
+        }
+    }
+
+    /// What is thought of the bucket that was learned last, and what that leads to.
+    fn judge(
+        &mut self,
+        scene: &Scene<'_>,
+        (count, mean): (u64, f32),
+        is_maintained: bool,
+        reasons: Option<&mut Reasons>,
+        ctx: &Context<'_>,
+    ) -> (Verdict, Decision) {
+        let (t, tuning) = (scene.t, ctx.tuning);
+        let surprise = scene.judge();
+        let z = self.recalibration.z_with_precedents(t, &surprise, tuning);
+        let start_z = self.start_z(scene, &surprise, z, ctx);
+        if let Some(reasons) = reasons {
+            *reasons = self.reasons(scene, &surprise, start_z, ctx);
+        }
+        if is_maintained {
+            self.recalibration.pass_over();
+        } else {
+            self.recalibration
+                .observe(t / tuning.hour, &surprise, start_z, tuning);
+        }
+        let mut decision = self.decide(scene, &surprise, (z, start_z), is_maintained, ctx);
+        if t.is_multiple_of(tuning.hour) && !is_maintained {
+            self.decide_by_hours(&mut decision, scene, ctx);
+        }
         let verdict = Verdict {
             t,
             count,
@@ -157,34 +186,22 @@ impl SeriesState {
             direction: surprise.direction,
             phase: decision.phase,
         };
-        Judged {
-            verdict,
-            change: decision.change,
-            episode_ended,
-            missed,
-        }
+        (verdict, decision)
     }
 
-    /// Judges the hours before the first bucket of one, for what minutes left calm. The bin of
-    /// regular hours that were missed without an open incident.
-    fn decide_by_hours(
-        &mut self,
-        decision: &mut Decision,
-        scene: &Scene<'_>,
-        ctx: &Context<'_>,
-    ) -> Option<u8> {
+    /// Judges the hours before the first bucket of one, for what minutes left calm.
+    fn decide_by_hours(&mut self, decision: &mut Decision, scene: &Scene<'_>, ctx: &Context<'_>) {
         let slow = self.judge_hours(scene, ctx);
         let missed = self.judge_routine(scene.t, ctx);
         let missed = missed.filter(|_| !self.is_open());
-        if decision.phase != Phase::Calm || decision.change.is_some() {
-            return missed.map(|missed| bin_of(missed.z));
+        if decision.phase == Phase::Calm && decision.change.is_none() {
+            let by_slow = slow.and_then(|slow| self.decide_slowly(&slow, scene, ctx));
+            let by_missed = || self.decide_missed(missed.as_ref()?, scene, ctx);
+            if let Some(start) = by_slow.or_else(by_missed) {
+                *decision = start;
+            }
         }
-        let by_slow = slow.and_then(|slow| self.decide_slowly(&slow, scene, ctx));
-        let by_missed = || self.decide_missed(missed.as_ref()?, scene, ctx);
-        if let Some(start) = by_slow.or_else(by_missed) {
-            *decision = start;
-        }
-        missed.map(|missed| bin_of(missed.z))
+        decision.missed = missed.map(|missed| bin_of(missed.z));
     }
 
     /// Adds a late count of bucket `t`, already passed, to the learned level of its hour, unless
@@ -195,7 +212,7 @@ impl SeriesState {
             "bucket {t} is not late, the series is at {}",
             self.now
         );
-        if self.incidents.covers(t) {
+        if self.incidents.covers(t) || ctx.is_maintained(t) {
             return;
         }
         let hour = t / ctx.tuning.hour;
@@ -203,7 +220,8 @@ impl SeriesState {
         if hour == running {
             self.expectation.add_late(count as f64);
         } else if hour >= self.born && running - hour <= WEEK_HOURS as u32 {
-            self.expectation.correct(ctx.slot(hour), count as f64);
+            let slot = self.slot(hour, ctx);
+            self.expectation.correct(slot, count as f64);
         }
     }
 
@@ -267,7 +285,12 @@ impl SeriesState {
 
     /// Slot of the hour of the bucket passed last.
     fn slot_of_now(&self, ctx: &Context<'_>) -> usize {
-        ctx.slot(self.now.saturating_sub(1) / ctx.tuning.hour)
+        self.slot(self.now.saturating_sub(1) / ctx.tuning.hour, ctx)
+    }
+
+    /// Slot of the week of an hour.
+    fn slot(&self, hour: u32, ctx: &Context<'_>) -> usize {
+        ctx.slot(hour, hour - self.born.min(hour) >= KNOWN_WEEK_HOURS)
     }
 
     /// Closes the hour before bucket `now`, which is the first of an hour, and opens its own.
@@ -282,7 +305,12 @@ impl SeriesState {
                 self.slow.close_hour(hour - 1, seen, seasonal, of_day);
                 self.routine.close_hour(hour - 1, of_day);
             }
-            self.expectation.close_hour(ctx.slot(hour - 1), tuning);
+            let slot = self.slot(hour - 1, ctx);
+            let ahead = match self.silent_from {
+                0 => 1,
+                _ => ctx.slots_ahead(hour - 1),
+            };
+            self.expectation.close_hour(slot, ahead, tuning);
         }
         if self.incidents.take_new_beginning() {
             self.expectation.begin_anew();
@@ -296,7 +324,8 @@ impl SeriesState {
             self.dispersion = Dispersion::default();
         }
         let phis = self.dispersion.phi();
-        self.expectation.open_hour(ctx.slot(hour), phis[0], tuning);
+        let slot = self.slot(hour, ctx);
+        self.expectation.open_hour(slot, phis[0], tuning);
         self.phis = phis.map(|phi| phi as f32);
         if self.recent.is_none() && self.expectation.lines.is_shaped() {
             self.recent = Some(Box::new(Recent::silent(self.past_means(tuning))));
@@ -334,11 +363,36 @@ impl SeriesState {
         self.now = end;
     }
 
-    /// Learns a bucket: winsorised, or not at all while an incident is open.
-    fn learn(&mut self, count: u64, mixture: f64, mean: f32, ctx: &Context<'_>) {
-        let tuning = ctx.tuning;
+    /// What a calendar says of a bucket with this count: nothing of a series that never counted,
+    /// so that all begin alike. An open incident goes on by what was counted, and forgets it when
+    /// it ends.
+    fn calendar_now(&self, count: u64, ctx: &Context<'_>) -> CalendarNow {
+        let has_counted = count > 0 || self.silent_from > 0;
+        let own = ctx.calendar.filter(|_| has_counted);
+        let now = own.map_or(CalendarNow::default(), |own| own.now);
+        CalendarNow {
+            forgets_from: now.forgets_from.filter(|_| !self.is_open()),
+            ..now
+        }
+    }
+
+    /// The rings before bucket `t`, which count as expected from `forgets_from` on.
+    fn take_recent(&mut self, forgets_from: Option<u32>, t: u32, tuning: &Tuning) -> Box<Recent> {
+        let mut recent = match self.recent.take() {
+            Some(recent) => recent,
+            None => Box::new(Recent::silent(self.past_means(tuning))),
+        };
+        if let Some(from) = forgets_from {
+            recent.forget(from, t);
+        }
+        recent
+    }
+
+    /// Learns a bucket: winsorised, or not at all while an incident is open or something is worked
+    /// on.
+    fn learn(&mut self, count: u64, mixture: f64, mean: f32, is_frozen: bool, tuning: &Tuning) {
         let expected = f64::from(mean);
-        let calls = if self.is_open() {
+        let calls = if is_frozen {
             expected
         } else {
             let phi = self.dispersion.phi_of_block(tuning.first_window);

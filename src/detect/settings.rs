@@ -4,10 +4,13 @@
 //! limits for the bucket width and the profile in force. All numbers come from the reference
 //! (detection, section 6); each names the part it belongs to.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::budget::{STRATA, ScopedBudget};
-use crate::model::SHARDS;
+use super::calendar::Calendar;
+use crate::model::{Feedback, SHARDS};
 
 /// Buckets of recent counts and expectations a series keeps: the widest window, moved by the
 /// shifts, with the late minutes before it, fits.
@@ -73,6 +76,10 @@ pub struct DetectSettings {
     pub waiting_max: u32,
     /// No drop starts while all sources are proven idle.
     pub holds_drops: bool,
+    /// A series has the first whose scope covers it.
+    pub calendars: Vec<Calendar>,
+    /// What people said of insights; it is no part of the settings hash, as the counts are not.
+    pub feedback: Arc<[Feedback]>,
     pub fleet: FleetScope,
 }
 
@@ -88,6 +95,8 @@ impl Default for DetectSettings {
             values_max: 64,
             waiting_max: 1_000_000,
             holds_drops: false,
+            calendars: Vec::new(),
+            feedback: Arc::default(),
             fleet: FleetScope::Whole,
         }
     }

@@ -13,10 +13,10 @@ use super::settings::DetectSettings;
 const MAGIC: [u8; 8] = *b"insightS";
 
 /// Form of the bytes.
-const FORMAT_VERSION: u32 = 5;
+const FORMAT_VERSION: u32 = 6;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
-pub const LOGIC_VERSION: u32 = 4;
+pub const LOGIC_VERSION: u32 = 5;
 
 /// Bytes before the settings text.
 const HEAD_BYTES: usize = 20;
@@ -128,7 +128,7 @@ impl Engine {
         state
             .check(&engine.settings, &engine.tuning, &engine.state)
             .map_err(SnapshotError::Inconsistent)?;
-        state.rebuild(&engine.settings.budgets);
+        state.rebuild(&engine.settings);
         state.fleet.rebuild(&engine.state.fleet);
         engine.state = state;
         Ok(engine)
@@ -147,8 +147,15 @@ fn settings_text(settings: &DetectSettings) -> String {
         values_max,
         waiting_max,
         holds_drops,
+        calendars,
+        // More may be said of the same state.
+        feedback: _,
         fleet,
     } = settings;
+    let calendars = match calendars[..] {
+        [] => String::new(),
+        _ => format!(" calendars={calendars:?}"),
+    };
     let budgets: Vec<String> = budgets
         .iter()
         .map(|scope| format!("{}:{:?}", scope.name(), scope.per_week))
@@ -157,7 +164,7 @@ fn settings_text(settings: &DetectSettings) -> String {
         "budget_per_week={budget_per_week:?} budgets={budgets:?} fixed_z={fixed_z:?} \
          profile={profile:?} \
          bucket_minutes={bucket_minutes} series_max={series_max} values_max={values_max} \
-         waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}"
+         waiting_max={waiting_max} holds_drops={holds_drops} fleet={fleet:?}{calendars}"
     )
 }
 

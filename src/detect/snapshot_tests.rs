@@ -10,8 +10,8 @@ use super::super::window::Window;
 use super::*;
 use crate::detect::{Confirmed, Insight, Output};
 use crate::model::{
-    AttributionDelta, Dimension, EventTime, InsightType, Minute, Progress, Rates, RatesBuilder,
-    SeriesRef, SourceCategory, SourceState,
+    AttributionDelta, Dimension, Edge, EventTime, Feedback, InsightType, Minute, Progress, Rates,
+    RatesBuilder, Said, SeriesRef, SourceCategory, SourceState,
 };
 
 /// 2026-01-05T10:00:00Z.
@@ -157,7 +157,7 @@ fn a_state_that_breaks_an_invariant_is_refused_by_its_field() {
 }
 
 /// Settings with the fleet layer, and an engine of them with a surge every 37 hours.
-fn fleet_engine() -> (DetectSettings, Engine) {
+fn fleet_engine() -> (DetectSettings, Engine, Output) {
     let settings = DetectSettings {
         profile: Profile::Default,
         budget_per_week: 1e5,
@@ -173,7 +173,7 @@ fn fleet_engine() -> (DetectSettings, Engine) {
         engine.advance(Minute(minute + 60), &mut out);
     }
     assert!(out.insights.len() > 4, "{}", out.insights.len());
-    (settings, engine)
+    (settings, engine, out)
 }
 
 /// All insights of one series.
@@ -188,7 +188,7 @@ fn all_of(name: &str) -> Insight {
 /// What is confirmed changes nothing at once; two hours later the fleet remembers otherwise.
 #[test]
 fn a_confirmation_reaches_the_fleet() {
-    let (settings, mut untold) = fleet_engine();
+    let (settings, mut untold, _) = fleet_engine();
     let mut told = Engine::restore(settings, &untold.snapshot()).expect("it was just taken");
     let Confirmed::Forgotten(episodes) = told.confirm(&all_of("a")) else {
         panic!("there are insights of a");
@@ -204,10 +204,53 @@ fn a_confirmation_reaches_the_fleet() {
     assert_ne!(memory(&told), memory(&untold));
 }
 
+/// Feedback that insights were true is a confirmation of each: to the fleet the two are the same.
+#[test]
+fn feedback_that_insights_were_true_confirms_them() {
+    let (settings, mut confirmed, out) = fleet_engine();
+    let now = FIRST + 300 * 60;
+    let of_a = out.insights.iter().filter(|one| {
+        one.edge == Edge::End && one.decided_at.0 + 120 < now && *one.series.event_name == *"a"
+    });
+    let feedback: Vec<Feedback> = of_a
+        .enumerate()
+        .map(|(number, one)| Feedback {
+            id: number as u128,
+            insight: one.shared_event_id.as_u128(),
+            from: Minute(now),
+            said: Said::True,
+        })
+        .collect();
+    assert!(feedback.len() > 1, "{}", feedback.len());
+    let snapshot = confirmed.snapshot();
+    let mut untold = Engine::restore(settings.clone(), &snapshot).expect("it was just taken");
+    let with_feedback = DetectSettings {
+        feedback: feedback.clone().into(),
+        ..settings
+    };
+    let mut told = Engine::restore(with_feedback, &snapshot).expect("it was just taken");
+    let mut out = Output::default();
+    confirmed.advance(Minute(now + 60), &mut out);
+    for one in &feedback {
+        let id = uuid::Uuid::from_u128(one.insight);
+        assert!(matches!(
+            confirmed.confirm(&Insight::Shared(id)),
+            Confirmed::Forgotten(_) | Confirmed::Nothing
+        ));
+    }
+    for engine in [&mut told, &mut untold, &mut confirmed] {
+        engine.advance(Minute(now + 4 * 60), &mut out);
+    }
+    let memory = |engine: &Engine| postcard::to_allocvec(&engine.state.fleet).expect("written");
+    assert_eq!(memory(&told), memory(&confirmed));
+    assert_ne!(memory(&told), memory(&untold));
+    assert_eq!(told.stats().feedback_heeded, feedback.len() as u64);
+}
+
 /// Of a fleet layer that has learned, as of all other state, any byte may be anything.
 #[test]
 fn a_fleet_with_any_byte_changed_is_refused_or_works() {
-    let (settings, engine) = fleet_engine();
+    let (settings, engine, _) = fleet_engine();
     let fleet = postcard::to_allocvec(&engine.state.fleet).expect("it is written");
     let ledger = postcard::to_allocvec(&engine.state.ledger).expect("it is written");
     assert!(ledger.len() > 50, "insights are remembered");

@@ -27,6 +27,9 @@ pub struct EngineCounts {
     pub values_excess: u64,
     /// Series forgotten after long silence.
     pub forgotten: u64,
+    /// Starts that maintenance windows kept from being ones, those of one series within two hours
+    /// as one.
+    pub starts_in_maintenance: u64,
 }
 
 /// Counters, sizes and where the engine stands.
@@ -35,6 +38,8 @@ pub struct EngineStats {
     pub counts: EngineCounts,
     pub series: u64,
     pub incidents_open: u64,
+    /// Feedback that was heeded.
+    pub feedback_heeded: u64,
     /// Attribution values held.
     pub values: u64,
     /// Reports of sources that went back in time.
@@ -73,6 +78,7 @@ impl EngineCounts {
             self.entries_capped,
             self.values_excess,
             self.forgotten,
+            self.starts_in_maintenance,
         ];
         let can_go_on = counters.iter().all(|count| *count <= 1 << 62);
         require(can_go_on, "all", "they are counts that can go on")
@@ -131,6 +137,7 @@ impl Engine {
             counts: state.counts,
             series: state.registry.len() as u64,
             incidents_open: state.incidents.len() as u64,
+            feedback_heeded: state.told.len() as u64,
             values: state.values.len() as u64,
             watermark_regressions: state.watermarks.regressions(),
             origin: state.clock.map(|clock| clock.origin()),

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Direction, EndReason, Explanation};
+use crate::model::{Direction, EndReason, Explanation, Minute};
 
+use super::calendars::InForce;
 use super::quantile::quantiles;
 use super::settings::{Tuning, WEEK_HOURS};
 
@@ -19,6 +20,8 @@ pub struct Context<'a> {
     pub needed: Needed,
     /// No drop starts now: everything is silent, and the user wants to hear that only.
     pub withholds_drops: bool,
+    /// The calendar of the series, if it has one.
+    pub calendar: Option<InForce<'a>>,
 }
 
 /// The score that a Start needs, by direction.
@@ -117,6 +120,8 @@ pub struct EpisodeEnd {
 pub struct Judged {
     pub verdict: Verdict,
     pub change: Option<Change>,
+    /// A Start that a maintenance window kept from being one; at most one in two hours.
+    pub is_withheld_start: bool,
     pub episode_ended: Option<EpisodeEnd>,
     /// Bin of the score of regular hours that were missed, without an open incident.
     pub missed: Option<u8>,
@@ -149,8 +154,51 @@ impl Needed {
 }
 
 impl Context<'_> {
-    /// Slot of the week of an hour since the origin.
-    pub fn slot(&self, hour: u32) -> usize {
+    /// Whether a bucket lies in a maintenance window of the series' calendar.
+    pub fn is_maintained(&self, t: u32) -> bool {
+        let calendar = self.calendar.map(|own| own.calendar);
+        calendar.is_some_and(|calendar| calendar.is_maintained(self.minute(t)))
+    }
+
+    /// Whether a bucket lies in a maintenance window or a holiday of the series' calendar.
+    pub fn is_excused(&self, t: u32) -> bool {
+        let calendar = self.calendar.map(|own| own.calendar);
+        let is_holiday = calendar.is_some_and(|calendar| calendar.is_holiday(self.minute(t)));
+        is_holiday || self.is_maintained(t)
+    }
+
+    fn minute(&self, t: u32) -> Minute {
+        Minute(self.origin_hour * Minute::PER_HOUR + t * self.tuning.bucket_minutes)
+    }
+
+    /// Slot of the week of an hour since the origin, as it is learned and expected; `knows_week`
+    /// once the series has lived a week, from when on holidays are like other days.
+    pub fn slot(&self, hour: u32, knows_week: bool) -> usize {
+        if let Some(own) = &self.calendar {
+            return own.calendar.slot(self.origin_hour + hour, knows_week);
+        }
+        self.slot_utc(hour)
+    }
+
+    /// Slots from the one of an hour to that of the hour after it: 1, but for local clocks that
+    /// are set forward (2 or more) or back (0).
+    pub fn slots_ahead(&self, hour: u32) -> u8 {
+        let Some(own) = &self.calendar else { return 1 };
+        let slot = |hour: u32| own.calendar.slot(self.origin_hour + hour, false);
+        let ahead = (slot(hour + 1) + WEEK_HOURS - slot(hour)) % WEEK_HOURS;
+        if ahead > WEEK_HOURS / 2 {
+            0
+        } else {
+            ahead as u8
+        }
+    }
+
+    /// Whether the hours of the coming day have slots that follow each other.
+    pub fn is_plain_day(&self) -> bool {
+        self.calendar.is_none_or(|own| own.now.is_plain_day)
+    }
+
+    fn slot_utc(&self, hour: u32) -> usize {
         ((u64::from(self.origin_hour) + u64::from(hour)) % WEEK_HOURS as u64) as usize
     }
 }

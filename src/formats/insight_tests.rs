@@ -50,6 +50,7 @@ fn pair_a(edge: Edge) -> InsightEvent {
         event_id: Uuid::parse_str(id).unwrap(),
         minute: minute(minute_text),
         decided_at: minute("2024-12-11T16:56:00Z"),
+        start_decided_at: minute("2024-12-11T16:56:00Z"),
         baseline_count: 0,
         baseline_minutes: 11_092,
         insight_count: 6,

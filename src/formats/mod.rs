@@ -13,6 +13,7 @@ mod framer;
 mod insight_record;
 mod insight_writer;
 mod json;
+mod knowledge_record;
 mod lines;
 pub mod mapping;
 mod number;
@@ -31,6 +32,10 @@ pub use decoded::{
 pub use decoder::Decoder;
 pub use insight_record::InsightRecord;
 pub use insight_writer::{RecordContext, write_insight};
+pub use knowledge_record::{
+    KnowledgeRead, OWNER_BYTES_MAX, REASON_BYTES_MAX, check_text, parse_knowledge, read_knowledge,
+    write_knowledge,
+};
 pub use mapping::{Mapping, MappingSpec};
 pub use rates_csv::{RateRow, RateRows, RatesCsvDecoder};
 pub use rates_writer::{RATES_HEADER, write_rates};

@@ -125,6 +125,8 @@ pub struct InsightEvent {
     pub minute: Minute,
     /// The minute whose close brought the decision.
     pub decided_at: Minute,
+    /// The minute whose close brought the Start, equal in Start and End.
+    pub start_decided_at: Minute,
     /// Count over `baseline_minutes`, equal in Start and End.
     pub baseline_count: u64,
     /// Minutes from midnight UTC of (start - 7 days) to start, 10,080 to 11,519.
@@ -142,4 +144,48 @@ pub struct InsightEvent {
     pub reason: Option<EndReason>,
     /// The numbers of the Start, equal in Start and End.
     pub explanation: Explanation,
+}
+
+#[cfg(test)]
+impl InsightEvent {
+    /// One end of a pair for tests: only what names it and where it stands in time has a meaning.
+    pub(crate) fn sample(key: &str, edge: Edge, minute: u32, decided_at: u32) -> Self {
+        let series = SeriesKey::parse(key).expect("the key is well-formed");
+        let name = format!("{series}{minute}");
+        InsightEvent {
+            series,
+            category: SourceCategory::Management,
+            edge,
+            direction: Direction::Up,
+            shared_event_id: Uuid::new_v5(&Uuid::nil(), name.as_bytes()),
+            event_id: Uuid::nil(),
+            minute: Minute(minute),
+            decided_at: Minute(decided_at),
+            start_decided_at: Minute(decided_at),
+            baseline_count: 0,
+            baseline_minutes: 10_080,
+            insight_count: 0,
+            insight_minutes: 1,
+            attributions: Vec::new(),
+            attribution_truncated: 0,
+            continues: None,
+            reason: None,
+            explanation: Explanation {
+                window_minutes: 1,
+                observed: 0.0,
+                expected: 0.0,
+                expected_low: 0.0,
+                expected_high: 0.0,
+                surprise_raw: 0.0,
+                surprise: 0.0,
+                z: 0.0,
+                z_threshold: 0.0,
+                budget_per_week: None,
+                budget_scope: None,
+                expected_per_week: None,
+                closest: Innocent::Baseline,
+                count_to_fire: None,
+            },
+        }
+    }
 }

@@ -5,8 +5,10 @@
 mod event;
 mod insight;
 mod judgement;
+mod knowledge;
 mod prefetch;
 mod rates;
+mod scope;
 mod score;
 mod series;
 mod time;
@@ -16,10 +18,12 @@ pub use insight::{
     Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
 };
 pub use judgement::{Explained, Judgement, Reasons, WindowReasons};
+pub use knowledge::{Feedback, Knowledge, Known, Mute, Said};
 pub use prefetch::{prefetch_read, prefetch_whole};
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,
 };
+pub use scope::Scope;
 pub use score::{ScoreRow, ScoreState};
 pub use series::{Fingerprint, InsightType, SHARDS, SeriesKey, SeriesRef, SourceCategory};
 pub use time::{EventTime, Minute};

@@ -1,8 +1,8 @@
 //! A member of the group that reads the rates log: records in; insights, offsets, checkpoints out.
 //!
-//! It never says anything twice: what records before the committed offset lead to stays mute, and
-//! what later ones lead to is published in one transaction with the offset behind them. Where an
-//! engine needs to be told something first, its records wait.
+//! It never says anything twice: what records before the committed offset lead to is not said
+//! again, and what later ones lead to is published in one transaction with the offset behind them.
+//! Where an engine needs to be told something first, its records wait.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! One partition of the rates log: from its assignment through restore and muted replay to judging.
+//! One partition of the rates log: from assignment through restore and silent replay to judging.
 //!
 //! State is a pure function of the partition and the coordination topic, so any checkpoint at or
 //! before the committed offset will do; what lies between is applied again without a word. At the
@@ -210,7 +210,7 @@ impl Partition {
     }
 
     /// Whether what the record at `offset` leads to was published before.
-    pub fn is_muted(&self, offset: u64) -> bool {
+    pub fn was_published(&self, offset: u64) -> bool {
         self.committed.is_some_and(|committed| offset < committed)
     }
 

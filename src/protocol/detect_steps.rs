@@ -165,7 +165,7 @@ impl DetectMember {
             return Vec::new();
         };
         state.current = offset;
-        if state.is_muted(offset) {
+        if state.was_published(offset) {
             self.replayed += 1;
         }
         let Some(engine) = &mut state.engine else {
@@ -259,7 +259,7 @@ impl DetectMember {
         actions
     }
 
-    /// Takes insights and reports out of an engine; mute ones vanish.
+    /// Takes insights and reports out of an engine; those that were published vanish.
     fn collect(&mut self, partition: u32) -> Vec<DetectAction> {
         let Some(state) = self.partitions.get_mut(&partition) else {
             return Vec::new();
@@ -276,7 +276,7 @@ impl DetectMember {
         let is_silent = is_silent && since.is_some();
         let becomes_silent = is_silent && !state.is_silent;
         state.is_silent = is_silent;
-        if state.is_muted(offset) {
+        if state.was_published(offset) {
             return Vec::new();
         }
         if !insights.is_empty() {

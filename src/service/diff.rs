@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::tune::{Recording, TuneSetting, record};
 use super::{ReplayJob, ReplayProgress, ServiceError, Sweep};
-use crate::model::{EventTime, Minute, ScoreRow, SeriesKey};
+use crate::model::{EventTime, Minute, Mute, ScoreRow, SeriesKey};
 use crate::source::FileLoss;
 use crate::tuning::SeriesSet;
 use crate::tuning::diff::{
@@ -118,13 +118,17 @@ impl DiffJob {
     fn side<'a>(&self, setting: &'a TuneSetting, recording: &'a Recording) -> Option<Side<'a>> {
         let detect = [setting.settings.detect.clone()];
         let mut swept = self.sweep(recording).run(&detect, &|_| {})?;
+        let mut run = match swept.origin {
+            Some(_) => swept.runs.remove(0),
+            None => SettingRun::default(),
+        };
+        let mutes = Mute::all(&self.replay.knowledge);
+        run.insights
+            .retain(|event| !mutes.iter().any(|mute| mute.hides(event)));
         Some(Side {
             setting,
             recording,
-            run: match swept.origin {
-                Some(_) => swept.runs.remove(0),
-                None => SettingRun::default(),
-            },
+            run,
             origin: swept.origin.unwrap_or_default(),
         })
     }

@@ -5,6 +5,7 @@
 
 mod account;
 mod charts;
+mod delivery;
 mod detection;
 pub mod diff;
 mod explain;
@@ -22,6 +23,7 @@ mod what_if;
 
 pub use account::Account;
 pub use charts::{ChartRun, Drawn};
+pub use delivery::Delivery;
 pub use detection::Detection;
 pub use explain::Closely;
 pub use pipeline::{Outputs, Pipeline, ServiceError};

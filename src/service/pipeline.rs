@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use super::{Detection, Recorder, StateError, WhatIf};
+use super::{Delivery, Detection, Recorder, StateError, WhatIf};
 use crate::config::Settings;
 use crate::detect::Engine;
 use crate::ingest::{Ingest, IngestCounts, RowsError};
 use crate::model::{Edge, EventBatch, EventTime, LogRecord};
 use crate::rateslog::RatesLogError;
-use crate::sink::{InsightSink, RatesSink, RejectSink, ScoreSink, SinkError};
+use crate::sink::{RatesSink, RejectSink, ScoreSink, SinkError};
 use crate::tuning::{KeptRates, TooMuch};
 
 /// The one source that files are merged into.
@@ -42,7 +42,7 @@ pub type Observer<'a> = Box<dyn FnMut(&Detection) + 'a>;
 /// Where the output of a run goes.
 #[derive(Default)]
 pub struct Outputs<'a> {
-    pub insights: Option<InsightSink>,
+    pub insights: Option<Delivery>,
     pub scores: Option<ScoreSink>,
     pub rates: Option<RatesSink>,
     pub rejects: Option<RejectSink>,
@@ -138,7 +138,8 @@ impl<'a> Pipeline<'a> {
             rejects,
             ..
         } = &mut self.outputs;
-        insights.as_mut().map_or(Ok(()), InsightSink::flush)?;
+        let closed = self.detection.stats().closed;
+        insights.as_mut().map_or(Ok(()), |one| one.finish(closed))?;
         scores.as_mut().map_or(Ok(()), ScoreSink::flush)?;
         rates.as_mut().map_or(Ok(()), RatesSink::flush)?;
         rejects.as_mut().map_or(Ok(()), RejectSink::flush)?;

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::detect::Engine;
 use crate::formats::{Format, RateRows, RatesCsvDecoder, Reject};
 use crate::ingest::{JumpReason, JumpReject, Merge, RatesIngest, Step};
-use crate::model::{EventBatch, EventTime, InsightType, LogRecord, SeriesRef};
+use crate::model::{EventBatch, EventTime, InsightType, Knowledge, LogRecord, SeriesRef};
 use crate::sink::{Rejected, SinkError};
 use crate::source::{
     FileBytes, FileLoss, InputFile, Piece, ReadPlan, StreamPiece, StreamSettings, Streams,
@@ -38,6 +38,8 @@ pub struct ReplayJob {
     /// Events before this time were counted by an earlier run.
     pub since: Option<EventTime>,
     pub threads: usize,
+    /// What people know.
+    pub knowledge: Arc<[Knowledge]>,
     /// Set from outside when the replay shall end at once.
     pub stop: Arc<AtomicBool>,
 }

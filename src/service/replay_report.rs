@@ -110,6 +110,8 @@ impl ReplayReport<'_> {
             scored: from..closed,
             labels: &[],
             budget_per_week: Some(detect.budget_in_all()),
+            stories: self.settings.stories,
+            mutes: &[],
         };
         let made = assessment.assess().view;
         Some(BudgetView {

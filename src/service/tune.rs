@@ -13,7 +13,7 @@ use super::{Account, Outputs, ReplayJob, ReplayProgress, ServiceError, Sweep, re
 use crate::config::Settings;
 use crate::detect::DetectSettings;
 use crate::detect::fleet::Basis;
-use crate::model::{EventTime, Minute};
+use crate::model::{EventTime, Minute, Mute};
 use crate::source::FileLoss;
 use crate::tuning::assess::{Assessed, Assessment, mean_detection, weeks};
 use crate::tuning::recommend::{Candidate, recommend};
@@ -261,6 +261,7 @@ impl TuneJob {
     }
 
     fn assess(&self, runs: &Runs, scored: &Range<Minute>) -> Vec<Assessed> {
+        let mutes = Mute::all(&self.replay.knowledge);
         let mut assessed = Vec::new();
         for (setting, (_, run)) in self.settings.iter().zip(&runs.of_setting) {
             let detect = &setting.settings.detect;
@@ -269,6 +270,8 @@ impl TuneJob {
                 scored: scored.clone(),
                 labels: &self.labels,
                 budget_per_week: fixed_z(detect).is_none().then(|| detect.budget_in_all()),
+                stories: setting.settings.stories,
+                mutes: &mutes,
             };
             let mut one = assessment.assess();
             one.view.name = setting.name.clone();

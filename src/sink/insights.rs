@@ -11,7 +11,6 @@ pub struct InsightSink {
     from: Minute,
     line: Vec<u8>,
     written: u64,
-    withheld: u64,
 }
 
 impl InsightSink {
@@ -23,7 +22,6 @@ impl InsightSink {
             from: from.unwrap_or_default(),
             line: Vec::new(),
             written: 0,
-            withheld: 0,
         }
     }
 
@@ -32,16 +30,13 @@ impl InsightSink {
         event.decided_at >= self.from
     }
 
-    /// Insights are rare and somebody may be waiting for them, so they are not held back.
+    /// Writes all it is given, wanted or not. Insights are rare and somebody may be waiting for
+    /// them, so they are not held back.
     pub fn write(&mut self, events: &[InsightEvent]) -> Result<(), SinkError> {
         self.line.clear();
         for event in events {
-            if self.wants(event) {
-                write_insight(event, &self.context, &mut self.line);
-                self.written += 1;
-            } else {
-                self.withheld += 1;
-            }
+            write_insight(event, &self.context, &mut self.line);
+            self.written += 1;
         }
         if self.line.is_empty() {
             return Ok(());
@@ -52,11 +47,6 @@ impl InsightSink {
 
     pub fn written(&self) -> u64 {
         self.written
-    }
-
-    /// Insights decided before the minute asked for.
-    pub fn withheld(&self) -> u64 {
-        self.withheld
     }
 
     pub fn flush(&mut self) -> Result<(), SinkError> {

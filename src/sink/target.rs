@@ -36,6 +36,14 @@ impl Target {
         }
     }
 
+    /// Nowhere.
+    pub fn nowhere() -> Self {
+        Target {
+            name: "nowhere".to_string(),
+            writer: BufWriter::new(Box::new(io::sink())),
+        }
+    }
+
     /// Creates the file, or empties it.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
         let name = path.display().to_string();

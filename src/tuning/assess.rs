@@ -4,15 +4,21 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::intervals::poisson_90;
-use super::report::{KindView, LabelView, ScopeView, SettingView, SpenderView};
+use super::report::{
+    KindView, LabelView, ScopeView, SettingView, SpenderView, StoriesView, StoryView,
+};
 use super::scoring::{KindScore, Label, LabelOutcome, by_kind, outcomes, separate, true_among};
 use super::sweep::SettingRun;
 use crate::detect::budget::{Class, Place, STRATA, ScopedBudget};
 use crate::detect::fleet::Threshold;
-use crate::model::{Direction, InsightEvent, Minute, ScoreRow, ScoreState};
+use crate::model::{Direction, InsightEvent, Minute, Mute, ScoreRow, ScoreState};
+use crate::view::{LargestStories, Stories, StorySettings};
 
 /// Series that are named as spending the budget.
 const SPENDERS_MAX: usize = 10;
+/// Stories that are named, and APIs of each.
+const STORIES_MAX: usize = 10;
+const APIS_MAX: usize = 3;
 const WEEK: f64 = 7.0 * Minute::PER_DAY as f64;
 
 /// What one setting's run is judged by.
@@ -23,6 +29,8 @@ pub struct Assessment<'a> {
     pub labels: &'a [Label],
     /// Its own budget; `None` where the threshold is fixed.
     pub budget_per_week: Option<f64>,
+    pub stories: StorySettings,
+    pub mutes: &'a [Mute],
 }
 
 /// A setting's figures, with what recommendations rest on.
@@ -74,6 +82,8 @@ impl Assessment<'_> {
                 .then(|| labelled as f64 / insights.len() as f64),
             recall: has_labels.then(|| hits / self.labels.len() as f64),
             spenders: spenders(&insights, self.labels),
+            stories: self.stories(),
+            muted: insights.iter().filter(|one| self.is_muted(one)).count() as u64,
             ..SettingView::default()
         };
         Assessed {
@@ -85,6 +95,39 @@ impl Assessment<'_> {
 }
 
 impl Assessment<'_> {
+    fn is_muted(&self, event: &InsightEvent) -> bool {
+        self.mutes.iter().any(|mute| mute.hides(event))
+    }
+
+    fn stories(&self) -> StoriesView {
+        let mut stories = Stories::new(self.stories);
+        let (mut largest, mut ended) = (LargestStories::new(STORIES_MAX), Vec::new());
+        let mut starts = 0;
+        let scored = |start: &&InsightEvent| self.scored.contains(&start.decided_at);
+        for start in self.run.starts().filter(scored) {
+            if self.is_muted(start) {
+                continue;
+            }
+            starts += 1;
+            stories.take(std::slice::from_ref(start), &mut ended);
+        }
+        stories.finish(&mut ended);
+        ended.iter().for_each(|story| largest.see(story));
+        let many = largest.stories().iter().filter(|story| story.starts > 1);
+        StoriesView {
+            starts,
+            stories: stories.begun(),
+            largest: many
+                .map(|story| StoryView {
+                    account: story.account.clone(),
+                    start: story.event_time.to_string(),
+                    starts: story.starts,
+                    apis: story.main_apis(APIS_MAX),
+                })
+                .collect(),
+        }
+    }
+
     /// What each scope's budget bought; nothing where there are none, or no budgets.
     fn scopes(&self, insights: &[InsightEvent]) -> Vec<ScopeView> {
         let scopes = &self.run.scopes;

@@ -44,6 +44,7 @@ pub fn tune(report: &TuneReport) -> String {
         costs(&mut text, report);
         finds(&mut text, report);
         spenders(&mut text, report);
+        stories(&mut text, report);
         smallest(&mut text, report);
         labels(&mut text, report);
     }
@@ -140,6 +141,13 @@ fn costs(text: &mut String, report: &TuneReport) {
     scopes(text, report);
     for rival in &report.rivals {
         line(text, &format!("* {}: {}.", rival.name, rival.about));
+    }
+    for setting in report.settings.iter().filter(|one| one.muted > 0) {
+        let (muted, name) = (setting.muted, &setting.name);
+        line(
+            text,
+            &format!("* {muted} of the insights of {name} are muted: decided and not written."),
+        );
     }
     line(
         text,
@@ -281,6 +289,35 @@ fn spenders(text: &mut String, report: &TuneReport) {
         line(
             text,
             &format!("| `{}` | {} | {share} |", spender.series, spender.insights),
+        );
+    }
+}
+
+fn stories(text: &mut String, report: &TuneReport) {
+    let Some(present) = report.settings.first() else {
+        return;
+    };
+    let stories = &present.stories;
+    if stories.largest.is_empty() {
+        return;
+    }
+    line(text, "\n## Stories (present settings)\n");
+    line(
+        text,
+        &format!(
+            "{} Starts are {} stories; those with most:\n",
+            stories.starts, stories.stories
+        ),
+    );
+    line(
+        text,
+        "| account | first unusual minute | Starts | APIs |\n|---|---|---|---|",
+    );
+    for story in &stories.largest {
+        let (account, start, starts) = (&story.account, &story.start, story.starts);
+        line(
+            text,
+            &format!("| {account} | {start} | {starts} | `{}` |", story.apis),
         );
     }
 }

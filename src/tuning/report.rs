@@ -97,6 +97,29 @@ pub struct SettingView {
     pub recall: Option<f64>,
     /// The series with the most insights.
     pub spenders: Vec<SpenderView>,
+    pub stories: StoriesView,
+    /// Insights of the judged time that mutes hide; they are among the others here.
+    pub muted: u64,
+}
+
+/// Starts of the judged time that are not muted, grouped into stories; continued ones count, too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoriesView {
+    pub starts: u64,
+    pub stories: u64,
+    /// Those with most Starts, at least two, most first.
+    pub largest: Vec<StoryView>,
+}
+
+/// One story.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoryView {
+    pub account: String,
+    /// First unusual minute of its insights.
+    pub start: String,
+    pub starts: u64,
+    /// Its main APIs, most Starts first.
+    pub apis: String,
 }
 
 /// Hits of one kind of incidents.

@@ -5,7 +5,11 @@
 
 use std::fmt;
 
+use super::{MuteView, Story};
 use crate::model::EventTime;
+
+/// APIs that are named of a story.
+const APIS_SHOWN: usize = 3;
 
 /// What became of all records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,16 @@ pub struct ThresholdView {
     pub warning: Option<String>,
 }
 
+/// Insights grouped by what may be one cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoriesView {
+    /// Starts that stories are made of.
+    pub starts: u64,
+    pub stories: u64,
+    /// Those with most Starts, most first.
+    pub largest: Vec<Story>,
+}
+
 /// What a run took.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunCost {
@@ -63,6 +77,13 @@ pub struct ReplaySummary {
     pub ends: u64,
     /// Insights decided before `--from`.
     pub withheld: u64,
+    /// Feedback that was heeded, and all of it.
+    pub feedback: (u64, u64),
+    /// Starts that maintenance windows kept from being ones.
+    pub in_maintenance: u64,
+    /// Mutes with what each hid.
+    pub mutes: Vec<MuteView>,
+    pub stories: StoriesView,
     pub threshold: Option<ThresholdView>,
     pub cost: RunCost,
 }
@@ -166,6 +187,21 @@ impl ReplaySummary {
         Ok(())
     }
 
+    /// Nothing where no mute hid anything.
+    fn write_mutes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hid = |view: &&MuteView| view.starts + view.ends > 0;
+        let starts: u64 = self.mutes.iter().map(|view| view.starts).sum();
+        let ends: u64 = self.mutes.iter().map(|view| view.ends).sum();
+        if starts + ends == 0 {
+            return Ok(());
+        }
+        writeln!(f, "muted      {starts} Start, {ends} End, not written")?;
+        for view in self.mutes.iter().filter(hid) {
+            writeln!(f, "  {view}")?;
+        }
+        Ok(())
+    }
+
     fn write_insights(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let withheld = match self.withheld {
             0 => String::new(),
@@ -176,6 +212,19 @@ impl ReplaySummary {
             "insights   {} Start, {} End{withheld}",
             self.starts, self.ends
         )?;
+        if self.feedback.1 > 0 {
+            let (heeded, all) = self.feedback;
+            writeln!(f, "feedback   {heeded} of {all} heeded")?;
+        }
+        if self.in_maintenance > 0 {
+            let starts = self.in_maintenance;
+            writeln!(
+                f,
+                "worked on  {starts} Start kept from being one by maintenance windows"
+            )?;
+        }
+        self.write_mutes(f)?;
+        write!(f, "{}", self.stories)?;
         let Some(threshold) = &self.threshold else {
             return Ok(());
         };
@@ -197,6 +246,31 @@ impl ReplaySummary {
             Some(warning) => writeln!(f, "  warning  {warning}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for StoriesView {
+    /// Nothing where every story is a single Start.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stories == self.starts {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "stories    {} insights in {} stories; those with most:",
+            self.starts, self.stories
+        )?;
+        for story in self.largest.iter().filter(|story| story.starts > 1) {
+            writeln!(
+                f,
+                "  {} account {}: {} insights, {}",
+                story.event_time,
+                story.account,
+                story.starts,
+                story.main_apis(APIS_SHOWN)
+            )?;
+        }
+        Ok(())
     }
 }
 

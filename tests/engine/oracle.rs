@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use insightd::detect::budget::{Class, Place};
+use insightd::detect::calendar::Calendar;
 use insightd::detect::fleet::{Cell, Fleet, HourReport, Thresholds};
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::Tuning;
 use insightd::detect::verdict::{Change, Context, History, Needed, Phase};
-use insightd::detect::{DetectSettings, event_id, shared_event_id};
+use insightd::detect::{CalendarNow, DetectSettings, InForce, event_id, shared_event_id};
 use insightd::model::{
     Attribution, AttributionValue, Dimension, Direction, Edge, Innocent, InsightEvent, Minute,
     ScoreRow, ScoreState, SeriesKey,
@@ -169,7 +170,14 @@ impl Oracle {
         if minute < origin + self.t.saturating_sub(reach) * width {
             return;
         }
-        let ctx = ctx_of(&self.tuning, origin / 60, Needed::both(f64::INFINITY));
+        let calendar = self.in_force(key, self.t.saturating_sub(1));
+        let ctx = Context {
+            calendar: calendar.as_ref().map(|(one, now)| InForce {
+                calendar: one,
+                now: *now,
+            }),
+            ..ctx_of(&self.tuning, origin / 60, Needed::both(f64::INFINITY))
+        };
         let series = self.series.get_mut(key).expect("all keys are known");
         series.enter(minute, count, values, &self.settings);
         series.state.correct((minute - origin) / width, count, &ctx);
@@ -186,6 +194,22 @@ impl Oracle {
             down: z(place.down),
             missed: z(place.missed),
         }
+    }
+
+    /// The calendar of a series, and what it says of bucket `t`, bucket by bucket.
+    fn in_force(&self, key: &SeriesKey, t: u32) -> Option<(Calendar, CalendarNow)> {
+        let mut calendars = self.settings.calendars.iter();
+        let calendar = calendars.find(|one| one.scope.covers(key.as_ref()))?;
+        let (origin, width) = (self.origin?, self.width());
+        let is_maintained = |t: u32| calendar.is_maintained(Minute(origin + t * width));
+        let remembered = (t.saturating_sub(63)..t).rev();
+        let window = remembered.take_while(|t| is_maintained(*t)).last();
+        let now = CalendarNow {
+            is_maintained: is_maintained(t),
+            forgets_from: window.filter(|_| !is_maintained(t)),
+            is_plain_day: true,
+        };
+        Some((calendar.clone(), now))
     }
 
     fn begin_hour(&mut self, minute: u32) {
@@ -240,8 +264,17 @@ impl Oracle {
         let places: Vec<Place> = self.series.values().map(|series| series.place).collect();
         let needed: Vec<Needed> = places.iter().map(|place| self.needed(*place)).collect();
         let (width, t) = (self.width(), self.t);
-        for (series, needed) in self.series.values_mut().zip(needed) {
-            let ctx = ctx_of(&self.tuning, origin_hour, needed);
+        let keys = self.series.keys();
+        let calendars: Vec<_> = keys.map(|key| self.in_force(key, t)).collect();
+        let of_series = needed.into_iter().zip(&calendars);
+        for (series, (needed, calendar)) in self.series.values_mut().zip(of_series) {
+            let ctx = Context {
+                calendar: calendar.as_ref().map(|(one, now)| InForce {
+                    calendar: one,
+                    now: *now,
+                }),
+                ..ctx_of(&self.tuning, origin_hour, needed)
+            };
             let (count, values) = counts.get(&*series.key).cloned().unwrap_or_default();
             if count > 0 {
                 series.enter(minute, count, &values, &self.settings);
@@ -353,6 +386,7 @@ impl Oracle {
                     event_id: event_id(id, Edge::Start),
                     minute: Minute(onset),
                     decided_at: Minute(minute),
+                    start_decided_at: Minute(minute),
                     baseline_count: series.count(midnight, onset),
                     baseline_minutes: onset - midnight,
                     insight_count: series.count(onset, end),
@@ -414,6 +448,7 @@ fn ctx_of(tuning: &Tuning, origin_hour: u32, needed: Needed) -> Context<'_> {
         origin_hour,
         needed,
         withholds_drops: false,
+        calendar: None,
     }
 }
 

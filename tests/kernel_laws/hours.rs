@@ -66,6 +66,7 @@ fn incidents(
         origin_hour: ORIGIN_HOUR,
         needed: Needed::both(z_star),
         withholds_drops: false,
+        calendar: None,
     };
     let history = Counts(counts);
     let mut state = SeriesState::silent();

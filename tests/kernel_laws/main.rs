@@ -74,6 +74,7 @@ fn play(plan: &Plan, settings: &DetectSettings, visits: Visits) -> Outcome {
         origin_hour: ORIGIN_HOUR,
         needed: Needed::both(plan.z_star),
         withholds_drops: false,
+        calendar: None,
     };
     let mut history = plan.counts();
     let mut late = plan.late_by_arrival().into_iter().peekable();
@@ -169,6 +170,7 @@ fn splits_change_no_bit(plan: &Plan, cuts: &[u32]) -> Result<(), TestCaseError> 
         origin_hour: ORIGIN_HOUR,
         needed: Needed::both(plan.z_star),
         withholds_drops: false,
+        calendar: None,
     };
     let end = state.now() + 3000;
     let mut whole = state.clone();

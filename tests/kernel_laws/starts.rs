@@ -18,6 +18,7 @@ fn starts(counts: &[u64], z_star: f64) -> Vec<(usize, Direction, f64)> {
         origin_hour: ORIGIN_HOUR,
         needed: Needed::both(z_star),
         withholds_drops: false,
+        calendar: None,
     };
     let history = Counts(counts.to_vec());
     let mut state = SeriesState::silent();

@@ -301,6 +301,7 @@ fn setting(place: usize, budget: f64, found: f64, made: f64) -> SettingView {
             insights: 1,
             share: 0.25,
         }],
+        ..SettingView::default()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use glob::Pattern;
 
+use crate::model::Scope;
+
 use super::super::budget::ScopedBudget;
 use super::*;
 
@@ -207,9 +209,11 @@ fn what_is_confirmed_is_as_if_it_had_never_been() {
 #[test]
 fn scopes_have_budgets_and_fits_of_their_own() {
     let account = |text: &str, per_week: f64| ScopedBudget {
-        account: Some(Pattern::new(text).unwrap()),
+        scope: Scope {
+            account: Some(Pattern::new(text).unwrap()),
+            ..Scope::default()
+        },
         per_week,
-        ..ScopedBudget::default()
     };
     let settings = DetectSettings {
         budget_per_week: 100.0,

@@ -25,8 +25,8 @@ impl Incidents {
 impl OpenIncident {
     fn check(&self, id: u32, state: &State) -> Result<(), String> {
         let series = state.series.get(id);
-        let onset = series.and_then(|series| series.open_onset());
-        let is_same = onset == Some((self.onset, self.direction));
+        let onset = series.and_then(|series| series.open_incident());
+        let is_same = onset == Some((self.onset, self.started, self.direction));
         require(is_same, "onset", "it is that of the series")?;
         let into_day = |minute: Minute| minute.0 % Minute::PER_DAY;
         let onset = state

@@ -32,6 +32,8 @@ impl SeriesState {
         }
         within("slow", self.slow.check())?;
         within("routine", self.routine.check())?;
+        let is_near = self.withheld_until < self.now + tuning.continue_within.max(1);
+        require(is_near, "withheld_until", "it is within two hours")?;
         within("recalibration", self.recalibration.check(self.now))?;
         within("incidents", self.incidents.check(self.now, tuning))
     }
@@ -67,11 +69,11 @@ impl SeriesState {
         require(is_silent, "silent_from", "it never had a count")
     }
 
-    /// Onset and direction of the open incident.
-    pub fn open_onset(&self) -> Option<(u32, Direction)> {
+    /// Onset, bucket of the Start and direction of the open incident.
+    pub fn open_incident(&self) -> Option<(u32, u32, Direction)> {
         self.incidents
             .open()
-            .map(|open| (open.onset, open.direction))
+            .map(|open| (open.onset, open.started, open.direction))
     }
 
     /// Without rings all that was expected must be known from the lines.

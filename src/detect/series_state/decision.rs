@@ -15,6 +15,10 @@ pub struct Decision {
     pub phase: Phase,
     pub change: Option<Change>,
     pub forgets: Option<(u32, u32)>,
+    /// A Start that a maintenance window kept from being one.
+    pub is_withheld_start: bool,
+    /// Bin of the score of regular hours that were missed, without an open incident.
+    pub missed: Option<u8>,
 }
 
 impl Decision {
@@ -23,6 +27,8 @@ impl Decision {
             phase,
             change: None,
             forgets: None,
+            is_withheld_start: false,
+            missed: None,
         }
     }
 }
@@ -33,8 +39,8 @@ impl SeriesState {
         &mut self,
         scene: &Scene<'_>,
         surprise: &Surprise,
-        z: f64,
-        start_z: f64,
+        (z, start_z): (f64, f64),
+        is_maintained: bool,
         ctx: &Context<'_>,
     ) -> Decision {
         if let Some(open) = self.incidents.open() {
@@ -62,6 +68,9 @@ impl SeriesState {
         if !fires {
             return Decision::stays(Phase::Calm);
         }
+        if is_maintained {
+            return self.withhold(scene.t, ctx);
+        }
         let recalibration = &self.recalibration;
         let start = Start {
             scene,
@@ -83,6 +92,19 @@ impl SeriesState {
                 continues,
             }),
             forgets: None,
+            is_withheld_start: false,
+            missed: None,
+        }
+    }
+
+    /// A Start that is none because something is worked on; it counts unless another was withheld
+    /// shortly before.
+    fn withhold(&mut self, t: u32, ctx: &Context<'_>) -> Decision {
+        let is_another = t >= self.withheld_until;
+        self.withheld_until = t + ctx.tuning.continue_within;
+        Decision {
+            is_withheld_start: is_another,
+            ..Decision::stays(Phase::Calm)
         }
     }
 
@@ -138,6 +160,8 @@ impl SeriesState {
                 phase: self.phase_without_incident(scene.t, ctx),
                 change: Some(Change::End { end, reason }),
                 forgets: Some((onset, end)),
+                is_withheld_start: false,
+                missed: None,
             },
         }
     }

@@ -28,7 +28,11 @@ impl SeriesState {
         if !t.is_multiple_of(length) {
             return None;
         }
-        let decades = self.routine.judge(closed)?;
+        let is_excused = || {
+            let mut hours = t.saturating_sub(MISS_HOURS * length)..t;
+            hours.any(|bucket| ctx.is_excused(bucket))
+        };
+        let decades = self.routine.judge(closed, is_excused)?;
         Some(Missed {
             decades,
             z: EPISODE_Z + decades,
@@ -63,6 +67,8 @@ impl SeriesState {
                 continues,
             }),
             forgets: None,
+            is_withheld_start: false,
+            missed: None,
         })
     }
 }

@@ -95,6 +95,8 @@ impl SeriesState {
                 continues,
             }),
             forgets: None,
+            is_withheld_start: false,
+            missed: None,
         })
     }
 

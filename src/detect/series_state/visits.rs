@@ -40,7 +40,8 @@ impl SeriesState {
         let may_sleep = hour == 60
             && self.recent.is_none()
             && !self.recalibration.has_episode()
-            && !self.slow.is_followed();
+            && !self.slow.is_followed()
+            && ctx.is_plain_day();
         // A window of an hour lies in two hours at most.
         if may_sleep
             && self

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::detect_loop::DetectLoop;
 use crate::detect::EngineStats;
 use crate::protocol::{DetectNote, DetectTransaction, OutputContent};
-use crate::telemetry::metrics::{CheckpointFailure, SeriesState, Stage};
+use crate::telemetry::metrics::{CheckpointFailure, Metrics, SeriesState, Stage};
 
 /// Counters as the metrics have them.
 #[derive(Default)]
@@ -24,7 +24,20 @@ pub(super) struct Shown {
 #[derive(Clone, Copy)]
 struct Counted {
     refused: u64,
+    in_maintenance: u64,
     regressions: u64,
+}
+
+impl Counted {
+    /// Adds what came since to the metrics.
+    fn tell_since(&self, before: &Counted, metrics: &Metrics) {
+        let refused = self.refused.saturating_sub(before.refused);
+        metrics.detection.entries_refused.inc_by(refused);
+        let starts = self.in_maintenance.saturating_sub(before.in_maintenance);
+        metrics.detection.starts_in_maintenance.inc_by(starts);
+        let regressions = self.regressions.saturating_sub(before.regressions);
+        metrics.kafka.watermark_regressions.inc_by(regressions);
+    }
 }
 
 impl Shown {
@@ -65,15 +78,13 @@ impl DetectLoop<'_> {
             bytes += stats.memory_bytes();
             let counted = Counted {
                 refused: stats.counts.entries_untracked,
+                in_maintenance: stats.counts.starts_in_maintenance,
                 regressions: stats.watermark_regressions,
             };
             let before = self.shown.states.insert(partition, counted);
             // What is applied again was counted when it was applied first.
             if let Some(before) = before.filter(|_| !self.given.contains_key(&partition)) {
-                let refused = counted.refused.saturating_sub(before.refused);
-                metrics.detection.entries_refused.inc_by(refused);
-                let regressions = counted.regressions.saturating_sub(before.regressions);
-                metrics.kafka.watermark_regressions.inc_by(regressions);
+                counted.tell_since(&before, metrics);
             }
             threshold = threshold.or(stats.threshold);
             live = live.or(stats.live_series);

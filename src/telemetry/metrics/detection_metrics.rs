@@ -11,6 +11,7 @@ use crate::model::{Edge, InsightType};
 pub struct DetectionMetrics {
     pub series: Gauges<SeriesState>,
     pub entries_refused: IntCounter,
+    pub starts_in_maintenance: IntCounter,
     pub state_bytes: LateGauge,
     pub insights_emitted: Counters<(InsightType, Edge)>,
     pub delay: Latencies<()>,
@@ -26,6 +27,11 @@ impl DetectionMetrics {
                 registry,
                 "insightd_entries_refused_total",
                 "counts of a series and minute that limits.series_max did not let in",
+            )?,
+            starts_in_maintenance: counter(
+                registry,
+                "insightd_starts_in_maintenance_total",
+                "Starts that maintenance windows kept from being ones",
             )?,
             state_bytes: LateGauge::register(
                 registry,

@@ -1,0 +1,152 @@
+//! What commands share that read or record what people know.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::arguments::parse_time;
+use super::{CliError, Exit};
+use crate::config::{Seconds, Settings};
+use crate::formats::{KnowledgeRead, OWNER_BYTES_MAX, REASON_BYTES_MAX, check_text};
+use crate::model::{EventTime, Feedback, Knowledge, Minute};
+use crate::sink::Target;
+use crate::store::{KnowledgeFile, KnowledgeLimits};
+
+/// What the settings' file of knowledge holds; nothing without one.
+pub fn load(settings: &Settings) -> Result<Arc<[Knowledge]>, CliError> {
+    match file(settings) {
+        None => Ok(Arc::default()),
+        Some(file) => Ok(read(&file, settings)?.into()),
+    }
+}
+
+/// What the settings' file holds, and the detector heeds it.
+pub fn heed(settings: &mut Settings) -> Result<Arc<[Knowledge]>, CliError> {
+    let knowledge = load(settings)?;
+    give(settings, &knowledge);
+    Ok(knowledge)
+}
+
+/// Has the detector heed what is known.
+pub fn give(settings: &mut Settings, knowledge: &[Knowledge]) {
+    settings.detect.feedback = Feedback::all(knowledge).into();
+}
+
+/// The records of a file, with a warning for what is none.
+fn read(file: &KnowledgeFile, settings: &Settings) -> Result<Vec<Knowledge>, CliError> {
+    let KnowledgeRead {
+        records,
+        broken,
+        is_torn,
+    } = file.read()?;
+    let path = settings.knowledge.path.as_deref().unwrap_or_default();
+    for (line, problem) in &broken {
+        tracing::warn!("{path}:{line}: no record, passed over: {problem}");
+    }
+    if is_torn {
+        tracing::warn!("{path}: the last line was cut off while it was written, passed over");
+    }
+    Ok(records)
+}
+
+/// The file that the settings name.
+pub fn file(settings: &Settings) -> Option<KnowledgeFile> {
+    let knowledge = &settings.knowledge;
+    let limits = KnowledgeLimits {
+        bytes_max: knowledge.bytes_max,
+        records_max: knowledge.records_max,
+    };
+    let path = knowledge.path.as_deref()?;
+    Some(KnowledgeFile::new(Path::new(path), limits))
+}
+
+/// The same where a command is about it.
+pub fn file_to_write(settings: &Settings) -> Result<KnowledgeFile, CliError> {
+    file(settings).ok_or_else(|| {
+        CliError::Usage(
+            "knowledge.path is not set: name the file that knowledge is kept in, in the \
+             configuration or as INSIGHTD_KNOWLEDGE__PATH"
+                .to_string(),
+        )
+    })
+}
+
+/// A time of the command line, or a span from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeOrSpan {
+    Time(EventTime),
+    Span(Seconds),
+}
+
+impl TimeOrSpan {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(span) = text.parse() {
+            return Ok(TimeOrSpan::Span(span));
+        }
+        parse_time(text)
+            .map(TimeOrSpan::Time)
+            .map_err(|problem| format!("{problem}, or a span of time, 14d"))
+    }
+
+    /// The first whole minute at or after it, counted from `from`.
+    pub fn after(self, from: Minute) -> Minute {
+        match self {
+            TimeOrSpan::Time(time) => first_minute_from(time),
+            TimeOrSpan::Span(span) => {
+                let minutes = span.0.div_ceil(60).min(u64::from(Minute::LAST.0)) as u32;
+                Minute(from.0.saturating_add(minutes)).min(Minute::LAST)
+            }
+        }
+    }
+}
+
+/// The first whole minute at or after `time`.
+pub fn first_minute_from(time: EventTime) -> Minute {
+    let minute = time.minute();
+    Minute(minute.0 + u32::from(minute.start() < time))
+}
+
+/// The first minute in which a record is in force: as asked, or the one that begins next.
+pub fn in_force_from(asked: Option<EventTime>) -> Minute {
+    match asked {
+        Some(time) => first_minute_from(time),
+        None => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let seconds = now.map_or(0, |since| since.as_secs());
+            Minute((seconds / 60 + 1) as u32)
+        }
+    }
+}
+
+/// Data to standard output.
+pub fn print(bytes: &[u8]) -> Result<Exit, CliError> {
+    let mut target = Target::stdout();
+    target.write(bytes)?;
+    target.flush()?;
+    Ok(Exit::Done)
+}
+
+pub fn parse_owner(text: &str) -> Result<String, String> {
+    check_text("it", text, OWNER_BYTES_MAX).map(|()| text.to_string())
+}
+
+pub fn parse_reason(text: &str) -> Result<String, String> {
+    check_text("it", text, REASON_BYTES_MAX).map(|()| text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_time_or_a_span() {
+        let check = |text: &str, minute: u32| {
+            let parsed = TimeOrSpan::parse(text).map(|one| one.after(Minute(100)).0);
+            assert_eq!(parsed, Ok(minute), "{text}");
+        };
+        check("2h", 220);
+        check("90s", 102);
+        check("1970-01-01T02:00:01Z", 121);
+        check("1970-01-02", 1440);
+        assert!(TimeOrSpan::parse("soon").is_err());
+    }
+}
