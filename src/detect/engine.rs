@@ -423,7 +423,8 @@ impl Engine {
             let event = state.incidents.decide(id, state.t, change, &sources);
             let hour = state.t / self.tuning.hour;
             let width = self.tuning.bucket_minutes;
-            state.ledger.note(id, hour, &event, width);
+            let kind = state.series.get(id).and_then(SeriesState::open_kind);
+            state.ledger.note(id, hour, (&event, kind), width);
             out.insights.push(event);
         }
     }

@@ -73,6 +73,8 @@ impl Engine {
         let span = bucket(past.from)..past.over.map_or(t, bucket);
         match one.said {
             Said::True => series.forget_precedents(past.direction, span, &self.tuning),
+            // What takes hours is excused by days that are alike, not by precedents.
+            Said::Expected { .. } if !past.is_of_minutes => {}
             Said::Expected { until } => {
                 let until = bucket(until.max(clock.minute(t)));
                 series.expect_again(past, span, until, &self.tuning);

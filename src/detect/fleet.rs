@@ -82,9 +82,9 @@ struct Memory {
 }
 
 impl Thresholds {
-    /// The same threshold whatever the fleet does, by scope.
+    /// The same threshold of rates whatever the fleet does, by scope; all missed calls are told.
     pub fn fixed(z: &[f64]) -> Self {
-        let strata = z.iter().flat_map(|z| [*z; STRATA]);
+        let strata = z.iter().flat_map(|z| [*z, *z, EPISODE_Z]);
         Thresholds {
             classes: strata.map(Threshold::fixed).collect(),
             live_series: 0,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::engine::Engine;
+use super::incident::Kind;
 use super::invariants::{Frame, require};
 use super::recalibration::Peak;
 use super::verdict::EpisodeEnd;
@@ -59,6 +60,7 @@ struct Past {
     over: Option<u32>,
     /// Hour of the Start since the engine's first bucket.
     hour: u32,
+    is_of_minutes: bool,
     fate: Fate,
 }
 
@@ -74,6 +76,8 @@ pub struct PastInsight {
     /// open.
     pub from: Minute,
     pub over: Option<Minute>,
+    /// It is of minutes, and so can excuse others of its like.
+    pub is_of_minutes: bool,
 }
 
 /// What became of the episode that an insight is a part of.
@@ -90,7 +94,14 @@ enum Fate {
 
 impl Ledger {
     /// Notes a Start or an End that a bucket of `hour` brought.
-    pub fn note(&mut self, id: u32, hour: u32, event: &InsightEvent, bucket_minutes: u32) {
+    /// With a Start comes what the incident is made of.
+    pub fn note(
+        &mut self,
+        id: u32,
+        hour: u32,
+        (event, kind): (&InsightEvent, Option<Kind>),
+        bucket_minutes: u32,
+    ) {
         if event.edge == Edge::End {
             let past = self.0.get_mut(&id).and_then(|own| own.last_mut());
             if let Some(past) = past {
@@ -110,7 +121,12 @@ impl Ledger {
             to: None,
             over: None,
             hour,
-            fate: Fate::Running,
+            is_of_minutes: kind == Some(Kind::Minutes),
+            // Missed calls are no part of an episode.
+            fate: match kind {
+                Some(Kind::Missed) => Fate::LeftOut,
+                _ => Fate::Running,
+            },
         });
     }
 
@@ -212,6 +228,7 @@ impl Ledger {
                         peak: past.peak,
                         from: Minute(past.from),
                         over: past.over.map(Minute),
+                        is_of_minutes: past.is_of_minutes,
                     },
                 );
             }

@@ -75,7 +75,7 @@ impl Routine {
             record.days[(day % DAYS) as usize] = 0;
         }
         let calls = f64::from(std::mem::take(&mut record.calls));
-        let is_busy = calls >= 1.0 && calls * 24.0 >= BUSY * calls_of_day;
+        let is_busy = is_busy(calls, calls_of_day);
         record.days[(day % DAYS) as usize] |= u32::from(is_busy) << (hour % 24);
         record.hours = (record.hours + 1).min(2 * WEEK as u16);
         let kept = |sum: f32| (f64::from(sum) * KEEP_PER_HOUR) as f32;
@@ -136,6 +136,11 @@ impl Routine {
     pub fn heap_bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |_| size_of::<Record>())
     }
+}
+
+/// Whether an hour of so many calls is busy, where so many are expected of a day.
+pub fn is_busy(calls: f64, calls_of_day: f64) -> bool {
+    calls >= 1.0 && calls * 24.0 >= BUSY * calls_of_day
 }
 
 impl Record {

@@ -9,7 +9,7 @@ use super::calendars::CalendarNow;
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
 use super::fleet::bin_of;
-use super::incident::Incidents;
+use super::incident::{Incidents, Kind};
 use super::recalibration::Recalibration;
 use super::recent::Recent;
 use super::routine::Routine;
@@ -137,6 +137,7 @@ impl SeriesState {
             self.judge(&scene, (count, mean), now.is_maintained, reasons, ctx);
         if let Some((from, to)) = decision.forgets {
             recent.forget(from.max(self.now.saturating_sub(RECENT as u32)), to);
+            self.slow.forget();
         }
         self.recent = Some(recent);
         self.settle();
@@ -172,7 +173,7 @@ impl SeriesState {
                 .observe(t / tuning.hour, &surprise, start_z, tuning);
         }
         let mut decision = self.decide(scene, &surprise, (z, start_z), is_maintained, ctx);
-        if t.is_multiple_of(tuning.hour) && !is_maintained {
+        if tuning.judges_hours && t.is_multiple_of(tuning.hour) && !is_maintained {
             self.decide_by_hours(&mut decision, scene, ctx);
         }
         let verdict = Verdict {
@@ -192,8 +193,9 @@ impl SeriesState {
     /// Judges the hours before the first bucket of one, for what minutes left calm.
     fn decide_by_hours(&mut self, decision: &mut Decision, scene: &Scene<'_>, ctx: &Context<'_>) {
         let slow = self.judge_hours(scene, ctx);
-        let missed = self.judge_routine(scene.t, ctx);
-        let missed = missed.filter(|_| !self.is_open());
+        let may_start = decision.phase == Phase::Calm && !ctx.withholds_drops;
+        let missed = self.judge_routine(scene, ctx);
+        let missed = missed.filter(|_| may_start && !self.is_open());
         if decision.phase == Phase::Calm && decision.change.is_none() {
             let by_slow = slow.and_then(|slow| self.decide_slowly(&slow, scene, ctx));
             let by_missed = || self.decide_missed(missed.as_ref()?, scene, ctx);
@@ -228,6 +230,11 @@ impl SeriesState {
     /// Whether an incident is open.
     pub fn is_open(&self) -> bool {
         self.incidents.open().is_some()
+    }
+
+    /// What the open incident is made of.
+    pub fn open_kind(&self) -> Option<Kind> {
+        self.incidents.open().map(|open| open.kind)
     }
 
     /// Ends an open incident without a decision.
@@ -316,6 +323,7 @@ impl SeriesState {
             self.expectation.begin_anew();
             self.dispersion = Dispersion::default();
             self.slow.begin_anew();
+            self.routine = Routine::default();
             self.born = hour;
         }
         let age = hour - self.born;

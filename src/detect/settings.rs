@@ -126,7 +126,7 @@ impl DetectSettings {
         self.budgets.iter().map(ScopedBudget::name).collect()
     }
 
-    /// Number of classes: two of each scope.
+    /// Number of classes: three of each scope.
     pub fn classes(&self) -> usize {
         (self.budgets.len() + 1) * STRATA
     }

@@ -15,7 +15,7 @@ use super::settings::Tuning;
 use super::surprise::{decades, is_notable};
 use crate::model::Direction;
 
-/// Hours of the windows; each is a whole number of the one before.
+/// Hours of the windows; each is a multiple of the one before.
 pub const WINDOWS: [u32; 3] = [4, 12, 24];
 const HOURS: usize = 24;
 /// Calls that a window must expect to be judged, and a day for the series to be followed at all.

@@ -26,10 +26,16 @@ fn start(event: &InsightEvent) -> String {
         span(why.window_minutes),
         usual(why),
     )];
-    parts.push(format!(
-        "At the usual rate the chance of this is about {}.",
-        chance(why.surprise)
-    ));
+    parts.push(match why.closest {
+        Innocent::Late => format!(
+            "By how seldom it misses them, about {}.",
+            chance(why.surprise)
+        ),
+        _ => format!(
+            "At the usual rate the chance of this is about {}.",
+            chance(why.surprise)
+        ),
+    });
     parts.extend(how_often(why));
     parts.extend(who(event));
     parts.push(closest(why.closest).to_string());

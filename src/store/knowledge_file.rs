@@ -92,7 +92,8 @@ impl KnowledgeFile {
     fn write(&self, file: &mut File, record: &Knowledge) -> Result<(), KnowledgeError> {
         let failed = |error| self.failure("written", error);
         let mut line = Vec::new();
-        if file.seek(SeekFrom::End(0)).map_err(failed)? > 0 {
+        let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        if length > 0 {
             let mut last = [0];
             file.seek(SeekFrom::End(-1)).map_err(failed)?;
             file.read_exact(&mut last).map_err(failed)?;
@@ -101,6 +102,11 @@ impl KnowledgeFile {
             }
         }
         line.extend(write_knowledge(record));
+        let bytes_max = self.limits.bytes_max;
+        if length + line.len() as u64 > bytes_max {
+            let limit = format!("knowledge.bytes_max ({bytes_max}) leaves no room for one more");
+            return Err(self.too_much(limit));
+        }
         file.write_all(&line).map_err(failed)?;
         file.sync_all().map_err(failed)
     }

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use super::part_run::{Constant, Fitted, Known, Part};
 use super::{KeptRates, SeriesSet};
-use crate::detect::budget::{Class, Place, ScopedBudget};
+use crate::detect::budget::{Place, RATE_STRATA, STRATA, ScopedBudget};
 use crate::detect::fleet::{CELLS_MAX, HourReport, Threshold, Thresholds};
 use crate::detect::settings::Tuning;
 use crate::detect::{DetectSettings, Engine};
@@ -90,10 +90,14 @@ impl Survey {
         self.bounds.get(scope).copied().unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// Whether thresholds are nowhere below the bounds.
+    /// Whether thresholds of rates are nowhere below the bounds. In a survey all missed calls are
+    /// told.
     fn holds(&self, thresholds: &Thresholds) -> bool {
-        let mut classes = thresholds.all().iter().enumerate();
-        classes.all(|(class, threshold)| threshold.z >= self.bound(Class(class as u8).scope()))
+        let mut of_scopes = thresholds.all().chunks(STRATA).enumerate();
+        of_scopes.all(|(scope, of_scope)| {
+            let mut of_rates = of_scope.iter().take(RATE_STRATA);
+            of_rates.all(|threshold| threshold.z >= self.bound(scope))
+        })
     }
 
     /// Adds the reports of series.
@@ -250,5 +254,24 @@ impl SettingRun {
         let (_, thresholds) = before.next()?;
         let class = Place::new(series, &self.scopes).class(direction);
         thresholds.of(class).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A survey was of no use once missed calls, which are told from the lowest score on, had a
+    /// threshold beside those of rates.
+    #[test]
+    fn a_survey_holds_for_what_is_above_its_bounds() {
+        let survey = Survey {
+            bounds: vec![3.0, 5.0],
+            ..Survey::unknown(&KeptRates::new(1 << 20))
+        };
+        assert!(survey.holds(&Thresholds::fixed(&[3.0, 5.5])));
+        assert!(!survey.holds(&Thresholds::fixed(&[2.9, 5.5])));
+        assert!(!survey.holds(&Thresholds::fixed(&[3.0, 4.0])));
+        assert!(Survey::unknown(&KeptRates::new(1 << 20)).holds(&Thresholds::fixed(&[0.1])));
     }
 }

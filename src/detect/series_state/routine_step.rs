@@ -2,8 +2,9 @@
 
 use crate::model::{Direction, Explanation, Innocent};
 
-use super::super::fleet::EPISODE_Z;
+use super::super::fleet::{EPISODE_Z, GROUP_BIN};
 use super::super::incident::Kind;
+use super::super::routine::is_busy;
 use super::super::surprise::Scene;
 use super::super::verdict::{Change, Context, Phase};
 use super::SeriesState;
@@ -12,30 +13,34 @@ use super::decision::Decision;
 /// Hours that a miss is about: the regular one and those beside it.
 const MISS_HOURS: u32 = 3;
 
+/// Score of a miss that is worth nothing: from here on scores of one cause are grouped.
+const LOWEST_Z: f64 = EPISODE_Z + GROUP_BIN as f64 / 10.0;
+
 /// Regular hours that were missed.
 #[derive(Clone, Copy, Debug)]
 pub struct Missed {
     decades: f64,
-    /// Score on a scale of its own: [`EPISODE_Z`] more, so that it is binned as others are.
+    /// Score on a scale of its own, from [`LOWEST_Z`] on.
     pub z: f64,
 }
 
 impl SeriesState {
     /// Judges the regular hour before the bucket, if it is the first of an hour.
-    pub(super) fn judge_routine(&mut self, t: u32, ctx: &Context<'_>) -> Option<Missed> {
-        let length = ctx.tuning.hour;
+    pub(super) fn judge_routine(&mut self, scene: &Scene<'_>, ctx: &Context<'_>) -> Option<Missed> {
+        let (t, length) = (scene.t, ctx.tuning.hour);
         let closed = (t / length).checked_sub(1)?;
         if !t.is_multiple_of(length) {
             return None;
         }
+        let calls_of_day = self.expectation.calls_of_flat_day();
         let is_excused = || {
             let mut hours = t.saturating_sub(MISS_HOURS * length)..t;
-            hours.any(|bucket| ctx.is_excused(bucket))
+            hours.any(|bucket| ctx.is_excused(bucket)) || came_late(scene, calls_of_day)
         };
         let decades = self.routine.judge(closed, is_excused)?;
         Some(Missed {
             decades,
-            z: EPISODE_Z + decades,
+            z: LOWEST_Z + decades,
         })
     }
 
@@ -81,6 +86,18 @@ impl SeriesState {
         let is_over = t.is_multiple_of(length) && self.routine.was_busy(closed);
         is_over.then(|| t - length)
     }
+}
+
+/// Whether one of the hours is busy by its raw counts, late ones included.
+fn came_late(scene: &Scene<'_>, calls_of_day: f64) -> bool {
+    let length = i64::from(scene.tuning.hour);
+    (1..=i64::from(MISS_HOURS)).any(|back| {
+        let from = i64::from(scene.t) - back * length;
+        is_busy(
+            scene.count_between(from, from + length) as f64,
+            calls_of_day,
+        )
+    })
 }
 
 impl Missed {
