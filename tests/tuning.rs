@@ -134,6 +134,27 @@ fn budget(per_week: f64) -> DetectSettings {
     }
 }
 
+/// A sweep of the grid says what replays of it say.
+fn check_sweep(
+    seed: u64,
+    records: &[LogRecord],
+    grid: &[DetectSettings],
+    expected: &[String],
+    threads: usize,
+) {
+    let kept = keep(records);
+    let sweep = Sweep {
+        kept: &kept,
+        threads,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let swept = sweep.run(grid, &|_| {}).expect("nobody stops it");
+    for (place, run) in swept.runs.iter().enumerate() {
+        let found = written(&run.insights);
+        assert_eq!(found, expected[place], "seed {seed}, setting {place}");
+    }
+}
+
 #[test]
 fn a_sweep_does_what_replays_do() {
     let fixed = DetectSettings {
@@ -162,18 +183,8 @@ fn a_sweep_does_what_replays_do() {
         let expected: Vec<String> = grid.iter().map(|one| whole(&records, one)).collect();
         assert!(expected[2].lines().count() > 10, "the fleet says something");
         assert_ne!(expected[0], expected[2], "settings differ");
-        let kept = keep(&records);
         for threads in [1, 3] {
-            let sweep = Sweep {
-                kept: &kept,
-                threads,
-                stop: Arc::new(AtomicBool::new(false)),
-            };
-            let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
-            for (place, run) in swept.runs.iter().enumerate() {
-                let found = written(&run.insights);
-                assert_eq!(found, expected[place], "seed {seed}, setting {place}");
-            }
+            check_sweep(seed, &records, &grid, &expected, threads);
         }
     }
 }
@@ -207,17 +218,7 @@ fn a_sweep_refuses_the_series_that_a_replay_refuses() {
             !expected[0].is_empty(),
             "the series that are tracked say something"
         );
-        let kept = keep(&records);
-        let sweep = Sweep {
-            kept: &kept,
-            threads: 2,
-            stop: Arc::new(AtomicBool::new(false)),
-        };
-        let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
-        for (place, run) in swept.runs.iter().enumerate() {
-            let found = written(&run.insights);
-            assert_eq!(found, expected[place], "seed {seed}, setting {place}");
-        }
+        check_sweep(seed, &records, &grid, &expected, 2);
     }
 }
 
@@ -265,17 +266,7 @@ fn a_sweep_keeps_the_budgets_of_scopes() {
         let said = |at: usize, account: &str| expected[at].matches(account).count();
         assert!(said(0, "222233334444") > said(1, "222233334444"));
         assert!(said(1, "111122223333") > said(0, "111122223333"));
-        let kept = keep(&records);
-        let sweep = Sweep {
-            kept: &kept,
-            threads: 2,
-            stop: Arc::new(AtomicBool::new(false)),
-        };
-        let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
-        for (place, run) in swept.runs.iter().enumerate() {
-            let found = written(&run.insights);
-            assert_eq!(found, expected[place], "seed {seed}, setting {place}");
-        }
+        check_sweep(seed, &records, &grid, &expected, 2);
     }
 }
 
@@ -304,17 +295,9 @@ fn a_sweep_heeds_feedback() {
         feedback: feedback.clone().into(),
         ..budget(per_week)
     });
-    let kept = keep(&records);
-    let sweep = Sweep {
-        kept: &kept,
-        threads: 2,
-        stop: Arc::new(AtomicBool::new(false)),
-    };
-    let swept = sweep.run(&grid, &|_| {}).expect("nobody stops it");
-    for (run, settings) in swept.runs.iter().zip(&grid) {
-        assert_eq!(written(&run.insights), whole(&records, settings));
-    }
-    assert_ne!(whole(&records, &grid[0]), whole(&records, &budget(200.0)));
+    let expected: Vec<String> = grid.iter().map(|one| whole(&records, one)).collect();
+    check_sweep(0, &records, &grid, &expected, 2);
+    assert_ne!(expected[0], whole(&records, &budget(200.0)));
 }
 
 /// Rows of rates, whose series appear and vanish, come back from the kept form as they were.

@@ -28,8 +28,6 @@ import numpy
 import scoring
 
 HOUR, DAY = 60, 1440
-KINDS = ["ramp 2", "ramp 3", "slow stop", "slow drop 0.3", "missed day", "missed hours",
-         "missed weekday"]
 
 
 def first_day(draws):
@@ -130,9 +128,11 @@ def plant(fleet, per_kind):
             draws = numpy.random.default_rng([fleet.seed, number])
             found = 0
             for index in draws.permutation(len(names)):
+                if found == per_kind:
+                    break
                 row = matrix[index].copy()
                 span = plants(row, draws)
-                if span is None or found == per_kind:
+                if span is None:
                     continue
                 found += 1
                 account, region, source, name, error = names[index].split(",")
@@ -154,7 +154,7 @@ def replay(fleet, request, binary):
     series = fleet.series
     config.write_text(f"[detector]\nbudget_per_week = {request * series:g}\n")
     subprocess.run([binary, "replay", "-c", config, "--format", "rates", "--out", out,
-                    fleet.path("clean")], check=True)
+                    fleet.path("clean")], check=True, stderr=subprocess.DEVNULL)
     return scoring.read_insights(out)[0]
 
 
@@ -193,7 +193,7 @@ def main():
     weeks = arguments.series * len(arguments.seeds) * fleets.WEEKS
     head = " | ".join(f"{name} at {request}" for name, request in hits)
     print(f"| kind | {head} |\n|---|{'---|' * len(hits)}")
-    for kind in KINDS:
+    for kind in PLANTS:
         cells = []
         for found in hits.values():
             count, hit, delays = found.get(kind, (0, 0, []))

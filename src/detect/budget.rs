@@ -9,7 +9,7 @@ use std::hash::Hasher;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::model::{Direction, InsightType, Scope, SeriesRef};
+use crate::model::{Direction, IncidentKind, InsightType, Scope, SeriesRef};
 
 /// Scopes beside the rest.
 pub const SCOPES_MAX: usize = 16;
@@ -59,6 +59,14 @@ impl Class {
         usize::from(self.0) / STRATA
     }
 
+    /// The class among so many: itself, or that of the rest with the same stratum.
+    pub fn among(self, classes: usize) -> Self {
+        match usize::from(self.0) < classes {
+            true => self,
+            false => Class(self.0 % STRATA as u8),
+        }
+    }
+
     fn new(scope: usize, stratum: usize) -> Self {
         Class((scope * STRATA + stratum) as u8)
     }
@@ -81,10 +89,19 @@ impl Place {
         }
     }
 
+    /// That of the scores of rates to one side.
     pub fn class(&self, direction: Direction) -> Class {
         match direction {
             Direction::Up => self.up,
             Direction::Down => self.down,
+        }
+    }
+
+    /// That whose threshold an incident had to reach.
+    pub fn class_of(&self, kind: IncidentKind, direction: Direction) -> Class {
+        match kind {
+            IncidentKind::Minutes | IncidentKind::Hours => self.class(direction),
+            IncidentKind::Missed => self.missed,
         }
     }
 }

@@ -28,7 +28,7 @@ use super::series_table::SeriesTable;
 use super::settings::{DetectSettings, HISTORY_MINUTES, Tuning};
 use super::stats::EngineCounts;
 use super::strings::Strings;
-use super::verdict::{Change, Context, Needed};
+use super::verdict::{Change, Context};
 use super::watch::Watch;
 use super::watermark::Watermarks;
 use super::wheel::Wheel;
@@ -336,11 +336,8 @@ impl Engine {
         let state = &mut self.state;
         let t = state.t;
         let mut ctx = Context {
-            tuning: &self.tuning,
-            origin_hour: clock.base_hour(),
-            needed: Needed::both(f64::INFINITY),
             withholds_drops: self.settings.holds_drops && state.watermarks.is_silent(),
-            calendar: None,
+            ..Context::silent(&self.tuning, clock.base_hour())
         };
         let minute = u64::from(clock.minute(t).0);
         for class in 0..self.settings.classes() {
@@ -423,8 +420,7 @@ impl Engine {
             let event = state.incidents.decide(id, state.t, change, &sources);
             let hour = state.t / self.tuning.hour;
             let width = self.tuning.bucket_minutes;
-            let kind = state.series.get(id).and_then(SeriesState::open_kind);
-            state.ledger.note(id, hour, (&event, kind), width);
+            state.ledger.note(id, hour, &event, width);
             out.insights.push(event);
         }
     }

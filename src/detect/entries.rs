@@ -8,7 +8,7 @@ use super::days::{HOURS, TOTAL};
 use super::engine::{Engine, Scratch, State};
 use super::open_minutes::MinuteRows;
 use super::settings::DetectSettings;
-use super::verdict::{Context, Needed};
+use super::verdict::Context;
 use crate::model::Minute;
 
 impl Engine {
@@ -48,13 +48,7 @@ impl Engine {
             state.recent.patch(t, &shares);
             state.incidents.absorb_late(&shares, t);
             state.counts.corrections += self.scratch.active.len() as u64;
-            let ctx = Context {
-                tuning: &self.tuning,
-                origin_hour: clock.base_hour(),
-                needed: Needed::both(f64::INFINITY),
-                withholds_drops: false,
-                calendar: None,
-            };
+            let ctx = Context::silent(&self.tuning, clock.base_hour());
             let before = state.t.saturating_sub(1);
             state.calendars.speak_of(before, &clock, settings);
             for (id, count) in &self.scratch.active {

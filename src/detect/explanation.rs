@@ -3,7 +3,7 @@
 //! Built once for each Start from the same judging code, so that the count at which it would have
 //! stayed silent is the detector's own answer and not an estimate.
 
-use crate::model::{Direction, Explanation, Innocent};
+use crate::model::{Direction, Explanation, IncidentKind, Innocent};
 
 use super::quantile::quantiles;
 use super::recalibration::Recalibration;
@@ -31,6 +31,7 @@ impl Start<'_> {
         let raw = window.raw(scene.tuning);
         let (expected_low, expected_high) = quantiles(window.sums.mean, window.phi);
         Explanation {
+            kind: IncidentKind::Minutes,
             window_minutes: window.length * scene.tuning.bucket_minutes,
             observed: window.sums.count,
             expected: window.sums.mean,

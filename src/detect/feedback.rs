@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clock::Clock;
 use super::engine::Engine;
 use super::ledger::{Insight, PastInsight};
-use super::verdict::{Context, Needed};
+use super::verdict::Context;
 use crate::model::{Feedback, Minute, Said};
 
 impl Engine {
@@ -52,13 +52,7 @@ impl Engine {
         }
         let state = &mut self.state;
         let t = state.t;
-        let ctx = Context {
-            tuning: &self.tuning,
-            origin_hour: clock.base_hour(),
-            needed: Needed::both(f64::INFINITY),
-            withholds_drops: false,
-            calendar: None,
-        };
+        let ctx = Context::silent(&self.tuning, clock.base_hour());
         state
             .calendars
             .speak_of(t.saturating_sub(1), clock, &self.settings);

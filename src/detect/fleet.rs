@@ -93,10 +93,8 @@ impl Thresholds {
 
     /// The threshold of a class; of one that these settings do not know, that of the rest.
     pub fn of(&self, class: Class) -> Option<&Threshold> {
-        let rest = usize::from(class.0) % STRATA;
-        self.classes
-            .get(usize::from(class.0))
-            .or_else(|| self.classes.get(rest))
+        let known = class.among(self.classes.len());
+        self.classes.get(usize::from(known.0))
     }
 
     pub fn all(&self) -> &[Threshold] {
@@ -312,11 +310,7 @@ impl Fleet {
 
     /// A class of these settings; reports may still be of those before.
     fn known(&self, class: Class) -> Class {
-        if usize::from(class.0) < self.classes.len() {
-            class
-        } else {
-            Class(class.0 % STRATA as u8)
-        }
+        class.among(self.classes.len())
     }
 
     /// Thresholds of all classes after a report.

@@ -98,6 +98,9 @@ impl FleetHours {
     pub fn reconfigure(&mut self, settings: &DetectSettings, tuning: &Tuning) {
         self.fixed_z = tuning.fixed_z;
         self.classes = settings.classes();
+        for report in &mut self.reports {
+            *report = report.among(self.classes);
+        }
         self.fleet.reconfigure(settings);
     }
 

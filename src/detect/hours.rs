@@ -9,7 +9,7 @@ use super::places::LiveSeries;
 use super::score_rows::ScoreRows;
 use super::series_state::SeriesState;
 use super::series_table::FORGET_MINUTES;
-use super::verdict::{Context, Needed};
+use super::verdict::Context;
 use crate::model::Minute;
 
 /// Age in weeks beyond which a series that is silent since the origin changes no more: its
@@ -42,13 +42,7 @@ impl Engine {
         state
             .incidents
             .forget_ended(t.saturating_sub(self.tuning.continue_within + 1));
-        let ctx = Context {
-            tuning: &self.tuning,
-            origin_hour: clock.base_hour(),
-            needed: Needed::both(f64::INFINITY),
-            withholds_drops: false,
-            calendar: None,
-        };
+        let ctx = Context::silent(&self.tuning, clock.base_hour());
         state.template.skip_to(t, &ctx);
         state.fleet.begin(t / self.tuning.hour, &live);
         state.ledger.forget_old(t / self.tuning.hour);
@@ -86,13 +80,7 @@ impl Engine {
         state.fleet.jump(target / self.tuning.hour);
         state.t = target;
         if target < (SETTLED_WEEKS + 1) * 7 * self.tuning.day {
-            let ctx = Context {
-                tuning: &self.tuning,
-                origin_hour: clock.base_hour(),
-                needed: Needed::both(f64::INFINITY),
-                withholds_drops: false,
-                calendar: None,
-            };
+            let ctx = Context::silent(&self.tuning, clock.base_hour());
             state.template.skip_to(target, &ctx);
         }
         true
@@ -112,13 +100,7 @@ impl Engine {
         state.registry.rebase(buckets);
         state.incidents.forget_ended(u32::MAX);
         state.fleet.rebase(buckets / self.tuning.hour);
-        let ctx = Context {
-            tuning: &self.tuning,
-            origin_hour: clock.base_hour(),
-            needed: Needed::both(f64::INFINITY),
-            withholds_drops: false,
-            calendar: None,
-        };
+        let ctx = Context::silent(&self.tuning, clock.base_hour());
         state.template = SeriesState::silent();
         state.template.skip_to(state.t, &ctx);
         clock

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Direction, EndReason};
+use crate::model::{Direction, EndReason, IncidentKind};
 
 use super::invariants::require;
 use super::settings::Tuning;
@@ -13,17 +13,6 @@ use super::settings::Tuning;
 /// Closed incidents remembered for late counts; older ones lie beyond any lateness that is
 /// accepted unless a series flaps.
 const PAST_MAX: usize = 8;
-
-/// What an incident is made of, and so when it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    /// Unusual minutes: when some are as usual again.
-    Minutes,
-    /// Unusual hours: when one closes that is as usual.
-    Hours,
-    /// Calls that did not come: when one comes.
-    Missed,
-}
 
 /// An incident that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +22,7 @@ pub struct Open {
     /// First unusual bucket.
     pub onset: u32,
     pub direction: Direction,
-    pub kind: Kind,
+    pub kind: IncidentKind,
     /// Calm buckets in a row, and the first of them.
     calm: u8,
     calm_from: u32,
@@ -92,7 +81,7 @@ impl Incidents {
         &mut self,
         t: u32,
         onset: u32,
-        (direction, kind): (Direction, Kind),
+        (direction, kind): (Direction, IncidentKind),
         tuning: &Tuning,
     ) -> bool {
         let continues = self.would_continue(t, direction, tuning);

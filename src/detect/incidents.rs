@@ -19,7 +19,7 @@ use super::registry::Registry;
 use super::strings::Strings;
 use super::verdict::Change;
 use super::window::Window;
-use crate::model::{Direction, Edge, EndReason, Explanation, Innocent, InsightEvent, Minute};
+use crate::model::{Direction, Edge, EndReason, Explanation, IncidentKind, InsightEvent, Minute};
 
 mod check;
 
@@ -150,17 +150,12 @@ impl OpenIncident {
         let key = sources.registry.key(id);
         let decided_at = sources.clock.minute(t);
         let place = sources.places.of(id);
-        let is_missed = explanation.closest == Innocent::Late;
-        let class = if is_missed {
-            place.missed
-        } else {
-            place.class(direction)
-        };
+        let class = place.class_of(explanation.kind, direction);
         let threshold = sources.fleet.threshold(class);
         explanation.budget_per_week = threshold.map(|one| one.budget_per_week);
         explanation.budget_scope = sources.fleet.scope_name(class).map(Into::into);
         // Of missed calls no more are told than the budget's share pays for.
-        let fitted = threshold.filter(|_| !is_missed);
+        let fitted = threshold.filter(|_| explanation.kind != IncidentKind::Missed);
         explanation.expected_per_week = fitted.map(|one| one.expected_per_week(explanation.z));
         let mut sums = Sums::new();
         sources.recent.add_to(&mut sums, id, onset, t + 1);

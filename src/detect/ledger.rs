@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::engine::Engine;
-use super::incident::Kind;
 use super::invariants::{Frame, require};
 use super::recalibration::Peak;
 use super::verdict::EpisodeEnd;
-use crate::model::{Direction, Edge, InsightEvent, Minute, SeriesKey};
+use crate::model::{Direction, Edge, IncidentKind, InsightEvent, Minute, SeriesKey};
 
 /// Insights that are remembered; the oldest make room.
 const INSIGHTS_MAX: usize = 10_000;
@@ -94,14 +93,7 @@ enum Fate {
 
 impl Ledger {
     /// Notes a Start or an End that a bucket of `hour` brought.
-    /// With a Start comes what the incident is made of.
-    pub fn note(
-        &mut self,
-        id: u32,
-        hour: u32,
-        (event, kind): (&InsightEvent, Option<Kind>),
-        bucket_minutes: u32,
-    ) {
+    pub fn note(&mut self, id: u32, hour: u32, event: &InsightEvent, bucket_minutes: u32) {
         if event.edge == Edge::End {
             let past = self.0.get_mut(&id).and_then(|own| own.last_mut());
             if let Some(past) = past {
@@ -121,11 +113,11 @@ impl Ledger {
             to: None,
             over: None,
             hour,
-            is_of_minutes: kind == Some(Kind::Minutes),
+            is_of_minutes: event.explanation.kind == IncidentKind::Minutes,
             // Missed calls are no part of an episode.
-            fate: match kind {
-                Some(Kind::Missed) => Fate::LeftOut,
-                _ => Fate::Running,
+            fate: match event.explanation.kind {
+                IncidentKind::Missed => Fate::LeftOut,
+                IncidentKind::Minutes | IncidentKind::Hours => Fate::Running,
             },
         });
     }

@@ -9,7 +9,7 @@ use super::calendars::CalendarNow;
 use super::dispersion::Dispersion;
 use super::expectation::{Expectation, Experts};
 use super::fleet::bin_of;
-use super::incident::{Incidents, Kind};
+use super::incident::Incidents;
 use super::recalibration::Recalibration;
 use super::recent::Recent;
 use super::routine::Routine;
@@ -230,11 +230,6 @@ impl SeriesState {
     /// Whether an incident is open.
     pub fn is_open(&self) -> bool {
         self.incidents.open().is_some()
-    }
-
-    /// What the open incident is made of.
-    pub fn open_kind(&self) -> Option<Kind> {
-        self.incidents.open().map(|open| open.kind)
     }
 
     /// Ends an open incident without a decision.

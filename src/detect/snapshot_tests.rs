@@ -1,5 +1,6 @@
 //! Snapshots that nobody took: the checksum is right, the state is not.
 
+use super::super::budget::ScopedBudget;
 use super::super::days::Days;
 use super::super::fleet_hours::FleetHours;
 use super::super::registry::Registry;
@@ -11,7 +12,7 @@ use super::*;
 use crate::detect::{Confirmed, Insight, Output};
 use crate::model::{
     AttributionDelta, Dimension, Edge, EventTime, Feedback, InsightType, Minute, Progress, Rates,
-    RatesBuilder, Said, SeriesRef, SourceCategory, SourceState,
+    RatesBuilder, Said, Scope, SeriesRef, SourceCategory, SourceState,
 };
 
 /// 2026-01-05T10:00:00Z.
@@ -341,4 +342,38 @@ fn a_state_with_any_byte_changed_is_refused_or_works() {
         engine.advance(Minute(FIRST + 24 * 1440), &mut out);
     }
     assert!(refused > 100, "many changes are noticed: {refused}");
+}
+
+/// For two hours after the number of scopes had changed, reports and thresholds of before waited,
+/// and a snapshot was refused when it was read.
+#[test]
+fn a_snapshot_is_read_right_after_scopes_came_or_went() {
+    let scope = |account: &str| ScopedBudget {
+        scope: Scope::parse([Some(account), None, None, None, None, None], None).unwrap(),
+        per_week: 1.0,
+    };
+    let with = |accounts: &[&str]| DetectSettings {
+        profile: Profile::Default,
+        budgets: accounts.iter().map(|account| scope(account)).collect(),
+        ..settings()
+    };
+    for (before, after) in [
+        (with(&[]), with(&["1", "2"])),
+        (with(&["1", "2"]), with(&["3"])),
+    ] {
+        let mut engine = Engine::new(before);
+        let mut out = Output::default();
+        for hour in 0..72 {
+            let minute = FIRST + hour * 60;
+            engine.observe(&rates(minute, &["a", "b"], 20 + u64::from(hour % 3)));
+            engine.advance(Minute(minute + 60), &mut out);
+        }
+        engine.reconfigure(after.clone()).unwrap();
+        let mut restored = Engine::restore(after.clone(), &engine.snapshot()).unwrap();
+        for one in [&mut engine, &mut restored] {
+            one.advance(Minute(FIRST + 80 * 60), &mut out);
+        }
+        assert_eq!(restored.digest(), engine.digest());
+        assert!(Engine::restore(after, &engine.snapshot()).is_ok());
+    }
 }

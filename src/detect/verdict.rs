@@ -153,6 +153,19 @@ impl Needed {
     }
 }
 
+impl<'a> Context<'a> {
+    /// One in which nothing starts and no calendar is heeded: to pass silence with.
+    pub fn silent(tuning: &'a Tuning, origin_hour: u32) -> Self {
+        Context {
+            tuning,
+            origin_hour,
+            needed: Needed::both(f64::INFINITY),
+            withholds_drops: false,
+            calendar: None,
+        }
+    }
+}
+
 impl Context<'_> {
     /// Whether a bucket lies in a maintenance window of the series' calendar.
     pub fn is_maintained(&self, t: u32) -> bool {

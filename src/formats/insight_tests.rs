@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::formats::InsightRecord;
-use crate::model::{Direction, EventTime, Explanation, Minute, SeriesKey};
+use crate::model::{Direction, EventTime, Explanation, IncidentKind, Minute, SeriesKey};
 
 fn minute(text: &str) -> Minute {
     EventTime::parse(text).unwrap().minute()
@@ -67,6 +67,7 @@ fn pair_a(edge: Edge) -> InsightEvent {
         continues: None,
         reason: (edge == Edge::End).then_some(EndReason::Calm),
         explanation: Explanation {
+            kind: IncidentKind::Minutes,
             window_minutes: 5,
             observed: 6.0,
             expected: 0.00025,
@@ -176,6 +177,7 @@ fn a_drop_and_its_end_in_words() {
     event.series = SeriesKey::parse("1,r,s3.amazonaws.com,PutObject,ApiCallRateInsight,").unwrap();
     event.direction = Direction::Down;
     event.explanation = Explanation {
+        kind: IncidentKind::Minutes,
         window_minutes: 10,
         observed: 0.0,
         expected: 200.0,

@@ -3,7 +3,8 @@
 
 use super::number::decimal;
 use crate::model::{
-    Dimension, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent, InsightType,
+    Dimension, Direction, Edge, EndReason, Explanation, IncidentKind, Innocent, InsightEvent,
+    InsightType,
 };
 
 /// Rates a minute below this are called hardly any.
@@ -26,8 +27,8 @@ fn start(event: &InsightEvent) -> String {
         span(why.window_minutes),
         usual(why),
     )];
-    parts.push(match why.closest {
-        Innocent::Late => format!(
+    parts.push(match why.kind {
+        IncidentKind::Missed => format!(
             "By how seldom it misses them, about {}.",
             chance(why.surprise)
         ),

@@ -43,6 +43,17 @@ pub enum EndReason {
     NewNormal,
 }
 
+/// What an incident is made of, and so when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IncidentKind {
+    /// Unusual minutes: when some are as usual again.
+    Minutes,
+    /// Unusual hours: when one closes that is as usual.
+    Hours,
+    /// Calls that did not come: when a busy hour closes.
+    Missed,
+}
+
 /// An innocent explanation of a surprising window (reference detection, section 6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Innocent {
@@ -81,6 +92,7 @@ pub struct Attribution {
 /// Why a Start was decided, with the numbers it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
+    pub kind: IncidentKind,
     /// Length in minutes of the window that was most surprising.
     pub window_minutes: u32,
     /// Count seen in that window.
@@ -171,6 +183,7 @@ impl InsightEvent {
             continues: None,
             reason: None,
             explanation: Explanation {
+                kind: IncidentKind::Minutes,
                 window_minutes: 1,
                 observed: 0.0,
                 expected: 0.0,

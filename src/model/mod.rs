@@ -15,7 +15,8 @@ mod time;
 
 pub use event::{AuditEvent, EventBatch, EventCategory, EventFields};
 pub use insight::{
-    Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, Innocent, InsightEvent,
+    Attribution, AttributionValue, Direction, Edge, EndReason, Explanation, IncidentKind, Innocent,
+    InsightEvent,
 };
 pub use judgement::{Explained, Judgement, Reasons, WindowReasons};
 pub use knowledge::{Feedback, Knowledge, Known, Mute, Said};

@@ -11,7 +11,7 @@ use super::scoring::{KindScore, Label, LabelOutcome, by_kind, outcomes, separate
 use super::sweep::SettingRun;
 use crate::detect::budget::{Class, Place, STRATA, ScopedBudget};
 use crate::detect::fleet::Threshold;
-use crate::model::{Direction, InsightEvent, Minute, Mute, ScoreRow, ScoreState};
+use crate::model::{Direction, IncidentKind, InsightEvent, Minute, Mute, ScoreRow, ScoreState};
 use crate::view::{LargestStories, Stories, StorySettings};
 
 /// Series that are named as spending the budget.
@@ -142,7 +142,8 @@ impl Assessment<'_> {
         for event in insights {
             let place = Place::new(event.series.as_ref(), scopes);
             if true_among(std::slice::from_ref(event), self.labels) == 0 {
-                unlabelled[place.class(event.direction).scope()] += 1;
+                let class = place.class_of(event.explanation.kind, event.direction);
+                unlabelled[class.scope()] += 1;
             }
         }
         let names = std::iter::once("the rest".to_string());
@@ -294,7 +295,12 @@ impl WhyMissed<'_> {
         };
         let series = self.label.series.as_ref();
         let run = self.run;
-        let threshold = run.threshold_at(self.origin, highest.minute, series, direction);
+        let threshold = run.threshold_at(
+            self.origin,
+            highest.minute,
+            series,
+            (IncidentKind::Minutes, direction),
+        );
         format!(
             "highest score {:.2} at {}, where {:.2} was needed: {} seen where {:.2} was expected, \
              surprise {:.1} decades",

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::formats::sentence;
-use crate::model::{Direction, Edge, InsightEvent, Minute, ScoreRow, ScoreState, SeriesKey};
+use crate::model::{
+    Direction, Edge, IncidentKind, InsightEvent, Minute, ScoreRow, ScoreState, SeriesKey,
+};
 
 use super::sweep::SettingRun;
 
@@ -275,9 +277,21 @@ impl WhyNot<'_> {
         let series = start.series.as_ref();
         let needed = self
             .run
-            .threshold_at(self.origin, start.decided_at, series, start.direction)
+            .threshold_at(
+                self.origin,
+                start.decided_at,
+                series,
+                (start.explanation.kind, start.direction),
+            )
             .map_or(f64::INFINITY, |threshold| threshold.z);
         let other = &start.explanation;
+        if other.kind != IncidentKind::Minutes {
+            return format!(
+                "{name} needed {needed:.2} and did not find these hours that unusual; the other \
+                 side scored {:.2} and needed {:.2}",
+                other.z, other.z_threshold
+            );
+        }
         if row.z >= needed {
             return format!(
                 "{name} scored {:.2} at {}, above its threshold of {needed:.2}, and took it for a \

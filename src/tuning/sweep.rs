@@ -15,7 +15,7 @@ use crate::detect::budget::{Place, RATE_STRATA, STRATA, ScopedBudget};
 use crate::detect::fleet::{CELLS_MAX, HourReport, Threshold, Thresholds};
 use crate::detect::settings::Tuning;
 use crate::detect::{DetectSettings, Engine};
-use crate::model::{Direction, Edge, InsightEvent, Minute, SHARDS, SeriesRef};
+use crate::model::{Direction, Edge, IncidentKind, InsightEvent, Minute, SHARDS, SeriesRef};
 
 /// Hours of the origin in which nothing starts.
 pub const WARM_UP_HOURS: u32 = 48;
@@ -240,19 +240,19 @@ impl SettingRun {
         Known(&self.in_force)
     }
 
-    /// The threshold in force at `minute` for a series and direction.
+    /// The threshold in force at `minute` for incidents of a series.
     pub fn threshold_at(
         &self,
         origin: Minute,
         minute: Minute,
         series: SeriesRef<'_>,
-        direction: Direction,
+        (kind, direction): (IncidentKind, Direction),
     ) -> Option<Threshold> {
         let hour = minute.hour().checked_sub(origin.hour())?;
         let before = self.in_force.iter().rev();
         let mut before = before.skip_while(|(other, _)| *other > hour);
         let (_, thresholds) = before.next()?;
-        let class = Place::new(series, &self.scopes).class(direction);
+        let class = Place::new(series, &self.scopes).class_of(kind, direction);
         thresholds.of(class).copied()
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::model::{
-    Direction, EndReason, Innocent, InsightEvent, Judgement, Minute, ScoreRow, ScoreState,
-    SeriesKey,
+    Direction, EndReason, IncidentKind, Innocent, InsightEvent, Judgement, Minute, ScoreRow,
+    ScoreState, SeriesKey,
 };
 
 /// An insight with its end, if it has one yet.
@@ -82,10 +82,19 @@ impl ExplainedPair {
         let mut lines = vec![
             (
                 "windows",
-                format!(
-                    "four window lengths were judged; the {} min window surprised most",
-                    why.window_minutes
-                ),
+                match why.kind {
+                    IncidentKind::Minutes => format!(
+                        "four window lengths were judged; the {} min window surprised most",
+                        why.window_minutes
+                    ),
+                    IncidentKind::Hours => format!(
+                        "4, 12 and 24 hours were judged by the seasons alone; {} surprised most",
+                        why.window_minutes / 60
+                    ),
+                    IncidentKind::Missed => "an hour that is busy on other days, and those beside \
+                                             it"
+                    .to_string(),
+                },
             ),
             (
                 "surprise",
@@ -94,13 +103,16 @@ impl ExplainedPair {
                     why.surprise_raw, why.surprise
                 ),
             ),
-            (
-                "explanations",
-                format!(
-                    "baseline, shifted or late, same time of day, precedent; {}",
-                    closest(why.closest)
-                ),
-            ),
+            ("explanations", {
+                let tried = match why.kind {
+                    IncidentKind::Minutes => {
+                        "baseline, shifted or late, same time of day, precedent"
+                    }
+                    IncidentKind::Hours => "seasons, these hours of other days, a single hour",
+                    IncidentKind::Missed => "an hour early or late, maintenance, a holiday",
+                };
+                format!("{tried}; {}", closest(why.closest))
+            }),
             (
                 "score",
                 format!(
@@ -128,8 +140,14 @@ impl ExplainedPair {
             None => "not in this input".to_string(),
             Some(end) => {
                 let reason = match end.reason {
-                    Some(EndReason::NewNormal) => "it lasted a day and is the new normal",
-                    _ => "five calm minutes in a row from there",
+                    Some(EndReason::NewNormal) => {
+                        "it is the new normal: it lasted a day, or was said to be"
+                    }
+                    _ => match end.explanation.kind {
+                        IncidentKind::Minutes => "five calm minutes in a row from there",
+                        IncidentKind::Hours => "an hour as usual from there",
+                        IncidentKind::Missed => "a busy hour from there",
+                    },
                 };
                 format!("{}: {reason}", end.minute)
             }

@@ -14,7 +14,7 @@ use insightd::detect::settings::Tuning;
 use insightd::detect::verdict::{Change, Context, History, Needed, Phase};
 use insightd::detect::{CalendarNow, DetectSettings, InForce, event_id, shared_event_id};
 use insightd::model::{
-    Attribution, AttributionValue, Dimension, Direction, Edge, Innocent, InsightEvent, Minute,
+    Attribution, AttributionValue, Dimension, Direction, Edge, IncidentKind, InsightEvent, Minute,
     ScoreRow, ScoreState, SeriesKey,
 };
 
@@ -362,7 +362,7 @@ impl Oracle {
                 let onset = origin + onset * width;
                 let midnight = (onset / 1440 - 7) * 1440;
                 let id = shared_event_id(key.as_ref(), direction, Minute(minute));
-                let is_missed = explanation.closest == Innocent::Late;
+                let is_missed = explanation.kind == IncidentKind::Missed;
                 let class = match is_missed {
                     true => series.place.missed,
                     false => series.place.class(direction),

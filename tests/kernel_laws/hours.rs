@@ -3,7 +3,7 @@
 use insightd::detect::series_state::SeriesState;
 use insightd::detect::settings::{DetectSettings, Profile, Tuning};
 use insightd::detect::verdict::{Change, Context, Needed};
-use insightd::model::{Direction, EndReason, Explanation, Innocent};
+use insightd::model::{Direction, EndReason, Explanation, IncidentKind};
 use proptest::prelude::*;
 
 use crate::ORIGIN_HOUR;
@@ -46,7 +46,7 @@ type SlowIncident = (u32, Direction, u32, Option<(u32, EndReason)>);
 
 /// Incidents of hours.
 fn slow_incidents(counts: Vec<u64>, profile: Profile) -> Vec<SlowIncident> {
-    incidents(counts, profile, 5.2, |why| why.window_minutes >= 240)
+    incidents(counts, profile, 5.2, |why| why.kind == IncidentKind::Hours)
 }
 
 /// Incidents whose explanation is one of these.
@@ -140,7 +140,7 @@ fn a_run_that_does_not_come_is_told() {
         u64::from(is_run) * 4 + u64::from(t % 1000 == 17)
     });
     let found = incidents(counts.collect(), Profile::Default, 2.2, |why| {
-        why.closest == Innocent::Late
+        why.kind == IncidentKind::Missed
     });
     let [(start, Direction::Down, 3, Some((end, EndReason::Calm)))] = found[..] else {
         panic!("{found:?}");

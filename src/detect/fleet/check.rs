@@ -1,6 +1,6 @@
 //! What must hold of a fleet's memory that was read.
 
-use super::super::budget::STRATA;
+use super::super::budget::{SCOPES_MAX, STRATA};
 use super::super::invariants::require;
 use super::{BINS, FORCE_DELAY_HOURS, Fleet, Thresholds};
 
@@ -8,9 +8,12 @@ use super::{BINS, FORCE_DELAY_HOURS, Fleet, Thresholds};
 const AMOUNT_MAX: f64 = 1e18;
 
 impl Thresholds {
-    /// Whether thresholds that were read can be those of so many classes.
-    pub fn is_sound(&self, classes: usize, series_max: u64) -> bool {
-        self.classes.len() == classes
+    /// Whether thresholds that were read can be some. They may be of other scopes than those of the
+    /// settings: of those before, or still to come.
+    pub fn is_sound(&self, series_max: u64) -> bool {
+        let scopes = self.classes.len() / STRATA;
+        (1..=SCOPES_MAX + 1).contains(&scopes)
+            && self.classes.len().is_multiple_of(STRATA)
             && self.live_series <= series_max
             && self.classes.iter().all(|one| one.is_sound(series_max))
     }
@@ -45,7 +48,7 @@ impl Fleet {
             hours.eq(first..latest) && self.thresholds.len() <= FORCE_DELAY_HOURS as usize + 1;
         require(are_next, "thresholds", "they are those of the last reports")?;
         let mut lines = self.thresholds.iter();
-        let are_lines = lines.all(|(_, one)| one.is_sound(classes, series_max));
+        let are_lines = lines.all(|(_, one)| one.is_sound(series_max));
         require(are_lines, "thresholds", "they come of lines")
     }
 }

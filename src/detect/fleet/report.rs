@@ -100,6 +100,33 @@ impl HourReport {
         }
     }
 
+    /// The same of so many classes: what was of others is of the rest.
+    pub fn among(&self, classes: usize) -> Self {
+        let mut report = HourReport {
+            live_series: self.live_series,
+            ..HourReport::new(classes)
+        };
+        for (index, one) in self.classes.iter().enumerate() {
+            let own = report.class_mut(Class(index as u8).among(classes));
+            for (sum, more) in own.episodes.iter_mut().zip(&one.episodes) {
+                *sum += more;
+            }
+            own.live_series += one.live_series;
+        }
+        for (cell, count) in &self.cells {
+            let class = cell.class.among(classes);
+            *report.cells.entry(Cell { class, ..*cell }).or_default() += count;
+        }
+        for (cell, count) in &self.confirmed {
+            let cell = ConfirmedCell {
+                class: cell.class.among(classes),
+                ..*cell
+            };
+            *report.confirmed.entry(cell).or_default() += count;
+        }
+        report
+    }
+
     /// Whether a report that was read says what one can say.
     pub fn is_sound(&self, classes: usize, episodes_max: u32, series_max: u64) -> bool {
         let is_class = |class: Class| usize::from(class.0) < classes;

@@ -1,6 +1,5 @@
 //! What must hold of the fleet's calendar that was read.
 
-use super::super::budget::STRATA;
 use super::super::invariants::{Frame, require, within};
 use super::FleetHours;
 
@@ -50,10 +49,7 @@ impl FleetHours {
         )?;
         let are_known = self.thresholds.as_ref();
         if pristine.is_part() {
-            // They may be of settings that came before or come after these.
-            let are_lines = are_known.is_some_and(|all| {
-                all.all().len() >= STRATA && all.is_sound(all.all().len(), SERIES_MAX)
-            });
+            let are_lines = are_known.is_some_and(|all| all.is_sound(SERIES_MAX));
             return require(are_lines, "thresholds", "they come of lines");
         }
         let are_in_force = are_known == Some(&self.fleet.thresholds_for(hour));

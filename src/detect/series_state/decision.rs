@@ -1,9 +1,8 @@
 //! The last step of a judged bucket: start an incident, let it go on, or end it (6.6).
 
-use crate::model::Direction;
+use crate::model::{Direction, IncidentKind};
 
 use super::super::explanation::Start;
-use super::super::incident::Kind;
 use super::super::recalibration::WEAK_Z;
 use super::super::settings::FIRST_WEEK_HOURS;
 use super::super::surprise::{Scene, Surprise, decades};
@@ -80,9 +79,12 @@ impl SeriesState {
             recalibration,
         };
         let explanation = start.explain();
-        let continues =
-            self.incidents
-                .start(scene.t, onset, (direction, Kind::Minutes), ctx.tuning);
+        let continues = self.incidents.start(
+            scene.t,
+            onset,
+            (direction, IncidentKind::Minutes),
+            ctx.tuning,
+        );
         Decision {
             phase: Phase::Incident(direction),
             change: Some(Change::Start {
@@ -136,20 +138,20 @@ impl SeriesState {
     fn go_on(
         &mut self,
         direction: Direction,
-        kind: Kind,
+        kind: IncidentKind,
         scene: &Scene<'_>,
         ctx: &Context<'_>,
     ) -> Decision {
         let ended = match kind {
-            Kind::Minutes => {
+            IncidentKind::Minutes => {
                 let is_calm = self.is_calm(scene, direction);
                 self.incidents.pass(scene.t, is_calm, ctx.tuning)
             }
-            Kind::Hours => {
+            IncidentKind::Hours => {
                 let calm_from = self.slow_calm_from(scene, direction);
                 self.incidents.end(scene.t, calm_from, ctx.tuning)
             }
-            Kind::Missed => {
+            IncidentKind::Missed => {
                 let calm_from = self.busy_from(scene.t, ctx);
                 self.incidents.end(scene.t, calm_from, ctx.tuning)
             }

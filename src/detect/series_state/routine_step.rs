@@ -1,9 +1,8 @@
 //! Regular hours of a series: once for each hour, at the first bucket of the next.
 
-use crate::model::{Direction, Explanation, Innocent};
+use crate::model::{Direction, Explanation, IncidentKind, Innocent};
 
 use super::super::fleet::{EPISODE_Z, GROUP_BIN};
-use super::super::incident::Kind;
 use super::super::routine::is_busy;
 use super::super::surprise::Scene;
 use super::super::verdict::{Change, Context, Phase};
@@ -60,9 +59,9 @@ impl SeriesState {
         }
         // Attributions reach back so far: it began before.
         let onset = scene.t + 1 - tuning.onset_window;
-        let continues = self
-            .incidents
-            .start(scene.t, onset, (direction, Kind::Missed), tuning);
+        let continues =
+            self.incidents
+                .start(scene.t, onset, (direction, IncidentKind::Missed), tuning);
         Some(Decision {
             phase: Phase::Incident(direction),
             change: Some(Change::Start {
@@ -115,6 +114,7 @@ impl Missed {
             .collect();
         let most = days.iter().copied().fold(0.0, f64::max);
         Explanation {
+            kind: IncidentKind::Missed,
             window_minutes: MISS_HOURS * 60,
             observed,
             expected: days.iter().sum::<f64>() / days.len().max(1) as f64,

@@ -1,8 +1,7 @@
 //! Hours of a series that is judged by them: once for each hour, at the first bucket of the next.
 
-use crate::model::{Direction, Explanation, Innocent};
+use crate::model::{Direction, Explanation, IncidentKind, Innocent};
 
-use super::super::incident::Kind;
 use super::super::quantile::quantiles;
 use super::super::settings::HISTORY_MINUTES;
 use super::super::slow::SlowWindow;
@@ -82,9 +81,9 @@ impl SeriesState {
         }
         // Attributions reach back so far: it began before.
         let onset = scene.t + 1 - tuning.onset_window;
-        let continues = self
-            .incidents
-            .start(scene.t, onset, (direction, Kind::Hours), tuning);
+        let continues =
+            self.incidents
+                .start(scene.t, onset, (direction, IncidentKind::Hours), tuning);
         self.slow.forget();
         Some(Decision {
             phase: Phase::Incident(direction),
@@ -130,6 +129,7 @@ impl SlowVerdict {
         let from = i64::from(scene.t) - i64::from(length);
         let (expected_low, expected_high) = quantiles(window.expected, window.phi);
         Explanation {
+            kind: IncidentKind::Hours,
             window_minutes: window.hours * 60,
             observed: scene.count_between(from, i64::from(scene.t)) as f64,
             expected: window.expected,
