@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::clock::Clock;
 use super::engine::Engine;
-use super::ledger::{Insight, PastInsight};
+use super::ledger::PastInsight;
 use super::verdict::Context;
 use crate::model::{Feedback, Minute, Said};
 
@@ -48,7 +48,7 @@ impl Engine {
             return;
         }
         if one.said == Said::True {
-            self.confirm(&Insight::Shared(uuid::Uuid::from_u128(one.insight)));
+            self.confirm(uuid::Uuid::from_u128(one.insight));
         }
         let state = &mut self.state;
         let t = state.t;

@@ -12,34 +12,21 @@ use super::engine::Engine;
 use super::invariants::{Frame, require};
 use super::recalibration::Peak;
 use super::verdict::EpisodeEnd;
-use crate::model::{Direction, Edge, IncidentKind, InsightEvent, Minute, SeriesKey};
+use crate::model::{Direction, Edge, IncidentKind, InsightEvent, Minute};
 
 /// Insights that are remembered; the oldest make room.
 const INSIGHTS_MAX: usize = 10_000;
 /// Hours after which a fleet has all but forgotten an episode: four times its half-life.
 const KEPT_HOURS: u32 = 28 * 24;
 
-/// Names an insight of the past.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Insight {
-    /// By the identifier that its Start and End share.
-    Shared(Uuid),
-    /// Every one of a series that lasted in a span, the end exclusive.
-    Span {
-        series: SeriesKey,
-        from: Minute,
-        to: Minute,
-    },
-}
-
 /// What became of a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmed {
     /// So many episodes are, or will be, left out of the fit.
     Forgotten(u32),
-    /// All that are meant were confirmed before, or were no episodes.
+    /// It was confirmed before, or was no episode.
     Nothing,
-    /// No insight of the last four weeks is meant.
+    /// It is none of the last four weeks.
     Unknown,
 }
 
@@ -171,17 +158,17 @@ impl Ledger {
         });
     }
 
-    /// Confirms insights of one series, or one by its identifier; episodes to take back are added
-    /// to `counted`. How many are left out now or later; `None` if none is meant.
+    /// Confirms an insight; an episode to take back is added to `counted`. How many are left out
+    /// now or later; `None` if it is not known.
     fn confirm(
         &mut self,
-        is_meant: impl Fn(u32, &Past) -> bool,
+        shared_event_id: u128,
         counted: &mut Vec<(u32, EpisodeEnd)>,
     ) -> Option<u32> {
         let mut found = None;
         for (id, own) in &mut self.0 {
             for at in 0..own.len() {
-                if !is_meant(*id, &own[at]) {
+                if own[at].shared_event_id != shared_event_id {
                     continue;
                 }
                 let found = found.get_or_insert(0);
@@ -272,27 +259,14 @@ impl Ledger {
 }
 
 impl Engine {
-    /// Takes the word of a person that insights of the past were true incidents: the fleet's fit
-    /// forgets them as if they had never been, from the report of the running hour on.
-    pub fn confirm(&mut self, insight: &Insight) -> Confirmed {
+    /// Takes the word of a person that an insight of the past was a true incident: the fleet's fit
+    /// forgets it as if it had never been, from the report of the running hour on.
+    pub fn confirm(&mut self, shared_event_id: Uuid) -> Confirmed {
         let state = &mut self.state;
-        let registry = &state.registry;
         let mut counted = Vec::new();
-        let found = match insight {
-            Insight::Shared(id) => state
-                .ledger
-                .confirm(|_, past| past.shared_event_id == id.as_u128(), &mut counted),
-            Insight::Span { series, from, to } => {
-                let id = registry.find(series.as_ref().fingerprint());
-                state.ledger.confirm(
-                    |own, past| {
-                        let ends_after = past.to.is_none_or(|end| end > from.0);
-                        own == id && past.from < to.0 && ends_after
-                    },
-                    &mut counted,
-                )
-            }
-        };
+        let found = state
+            .ledger
+            .confirm(shared_event_id.as_u128(), &mut counted);
         for (id, episode) in counted {
             state.fleet.take_back(episode, state.places.of(id));
         }

@@ -57,7 +57,7 @@ mod window;
 pub use budget::ScopedBudget;
 pub use calendars::{CalendarNow, InForce};
 pub use engine::{Engine, Need};
-pub use ledger::{Confirmed, Insight};
+pub use ledger::Confirmed;
 pub use output::{NAMESPACE, Output, event_id, shared_event_id};
 pub use part::Unchangeable;
 pub use settings::{DetectSettings, FleetScope};

@@ -9,7 +9,7 @@ use super::super::settings::Profile;
 use super::super::wheel::Wheel;
 use super::super::window::Window;
 use super::*;
-use crate::detect::{Confirmed, Insight, Output};
+use crate::detect::{Confirmed, Output};
 use crate::model::{
     AttributionDelta, Dimension, Edge, EventTime, Feedback, InsightType, Minute, Progress, Rates,
     RatesBuilder, Said, Scope, SeriesRef, SourceCategory, SourceState,
@@ -177,23 +177,15 @@ fn fleet_engine() -> (DetectSettings, Engine, Output) {
     (settings, engine, out)
 }
 
-/// All insights of one series.
-fn all_of(name: &str) -> Insight {
-    Insight::Span {
-        series: key(name).to_key(),
-        from: Minute(0),
-        to: Minute(FIRST + 300 * 60),
-    }
-}
-
 /// What is confirmed changes nothing at once; two hours later the fleet remembers otherwise.
 #[test]
 fn a_confirmation_reaches_the_fleet() {
-    let (settings, mut untold, _) = fleet_engine();
+    let (settings, mut untold, out) = fleet_engine();
     let mut told = Engine::restore(settings, &untold.snapshot()).expect("it was just taken");
-    let Confirmed::Forgotten(episodes) = told.confirm(&all_of("a")) else {
-        panic!("there are insights of a");
-    };
+    let starts = out.insights.iter().filter(|one| one.edge == Edge::Start);
+    let confirmed = starts.map(|start| told.confirm(start.shared_event_id));
+    let forgotten = confirmed.filter(|what| *what == Confirmed::Forgotten(1));
+    let episodes = forgotten.count();
     assert!(episodes > 1, "{episodes}");
     let fleet = |engine: &Engine| format!("{:?}", engine.state.fleet.thresholds());
     assert_eq!(fleet(&told), fleet(&untold));
@@ -235,7 +227,7 @@ fn feedback_that_insights_were_true_confirms_them() {
     for one in &feedback {
         let id = uuid::Uuid::from_u128(one.insight);
         assert!(matches!(
-            confirmed.confirm(&Insight::Shared(id)),
+            confirmed.confirm(id),
             Confirmed::Forgotten(_) | Confirmed::Nothing
         ));
     }
@@ -251,7 +243,7 @@ fn feedback_that_insights_were_true_confirms_them() {
 /// Of a fleet layer that has learned, as of all other state, any byte may be anything.
 #[test]
 fn a_fleet_with_any_byte_changed_is_refused_or_works() {
-    let (settings, engine, _) = fleet_engine();
+    let (settings, engine, said) = fleet_engine();
     let fleet = postcard::to_allocvec(&engine.state.fleet).expect("it is written");
     let ledger = postcard::to_allocvec(&engine.state.ledger).expect("it is written");
     assert!(ledger.len() > 50, "insights are remembered");
@@ -286,7 +278,9 @@ fn a_fleet_with_any_byte_changed_is_refused_or_works() {
         };
         let mut out = Output::default();
         let end = FIRST + 300 * 60;
-        engine.confirm(&all_of("a"));
+        for event in &said.insights {
+            engine.confirm(event.shared_event_id);
+        }
         engine.observe(&rates(end, &["a", "b", "e"], 9000));
         engine.advance(Minute(end + 36 * 60), &mut out);
     }

@@ -65,25 +65,29 @@ impl Said {
 impl Knowledge {
     /// A record with the identifier that follows from its content.
     pub fn new(from: Minute, owner: &str, reason: &str, what: Known) -> Self {
-        let content = match &what {
-            Known::Mute { scope, until } => format!("mute {} {}", scope.name(), until.0),
-            Known::Unmute { mute } => format!("unmute {mute}"),
+        let mut parts = vec![owner.to_string(), reason.to_string(), from.0.to_string()];
+        match &what {
+            Known::Mute { scope, until } => {
+                parts.extend(["mute".to_string(), until.0.to_string()]);
+                let patterns = scope.patterns().into_iter();
+                parts.extend(
+                    patterns.map(|one| one.map_or("any".to_string(), |one| format!("={one}"))),
+                );
+                parts.extend(scope.direction.map(|one| one.name().to_string()));
+            }
+            Known::Unmute { mute } => parts.extend(["unmute".to_string(), mute.to_string()]),
             Known::Feedback { insight, said } => {
                 let until = match said {
                     Said::Expected { until } => until.0,
                     _ => 0,
                 };
-                format!("feedback {insight} {} {until}", said.name())
+                parts.extend(["feedback".to_string(), insight.to_string()]);
+                parts.extend([said.name().to_string(), until.to_string()]);
             }
-        };
-        let parts = [owner, reason, &content];
-        let mut name = String::new();
-        for part in parts {
-            name.push_str(&part.len().to_string());
-            name.push(':');
-            name.push_str(part);
         }
-        name.push_str(&from.0.to_string());
+        // Lengths keep what one part ends with from what the next begins with.
+        let named = parts.iter().map(|part| format!("{}:{part}", part.len()));
+        let name: String = named.collect();
         Knowledge {
             id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
             from,
@@ -164,5 +168,27 @@ impl Feedback {
             }
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two mutes once had one name where a pattern held what separates patterns in a scope's name.
+    #[test]
+    fn what_differs_has_another_identifier() {
+        let mute = |patterns| {
+            let scope = Box::new(Scope::parse(patterns, None).unwrap());
+            let until = Minute(9);
+            Knowledge::new(Minute(1), "me", "why", Known::Mute { scope, until }).id
+        };
+        let one = mute([Some("1,region=x"), None, None, None, None, None]);
+        let other = mute([Some("1"), Some("x"), None, None, None, None]);
+        assert_ne!(one, other);
+        assert_eq!(
+            one,
+            mute([Some("1,region=x"), None, None, None, None, None])
+        );
     }
 }
