@@ -114,20 +114,33 @@ fn check_properties(
 /// in one transaction with the settings on the coordination topic.
 fn check_together(asker: &Asker<'_>, kafka: &KafkaSettings) -> Result<(), RunError> {
     let began = Instant::now();
-    loop {
-        let result = asker.opened(kafka).and_then(|(opened, is_coordinated)| {
-            let has_counted = opened == 0 && asker.has_committed(&kafka.input_topics);
-            let problem = told_apart(kafka, opened, is_coordinated, has_counted);
-            problem.map_or(Ok(()), |problem| {
-                Err(RunError::Config {
-                    key: "kafka.rates_topic".to_string(),
-                    problem,
-                })
+    let pause = || std::thread::park_timeout(Duration::from_millis(200));
+    ask_in_time(&|| began.elapsed(), &pause, &mut || {
+        // Whoever counts has opened the log before: asked in this order, an instance that begins
+        // meanwhile is no contradiction.
+        let has_counted = asker.has_committed(&kafka.input_topics);
+        let (opened, is_coordinated) = asker.opened(kafka)?;
+        let problem = told_apart(kafka, opened, is_coordinated, has_counted);
+        problem.map_or(Ok(()), |problem| {
+            Err(RunError::Config {
+                key: "kafka.rates_topic".to_string(),
+                problem,
             })
-        });
-        // A topic that was just made has no leader yet, or another instance opens it now.
-        let is_last = began.elapsed() >= OPENING_TIMEOUT;
-        match result {
+        })
+    })
+}
+
+/// Asks until there is no error, or until one stands after the time that topics need to begin: one
+/// that was just made has no leader yet, or another instance opens it now. An answer that took all
+/// that time, as when the process was stopped meanwhile, is old, and so never the last.
+fn ask_in_time(
+    elapsed: &dyn Fn() -> Duration,
+    pause: &dyn Fn(),
+    ask: &mut dyn FnMut() -> Result<(), RunError>,
+) -> Result<(), RunError> {
+    loop {
+        let is_last = elapsed() >= OPENING_TIMEOUT;
+        match ask() {
             Ok(()) => return Ok(()),
             Err(RunError::Kafka(reason)) if is_last => {
                 // Partitions without a leader for a while are no reason not to start.
@@ -137,7 +150,7 @@ fn check_together(asker: &Asker<'_>, kafka: &KafkaSettings) -> Result<(), RunErr
             Err(error) if is_last => return Err(error),
             Err(_) => {}
         }
-        std::thread::park_timeout(Duration::from_millis(200));
+        pause();
     }
 }
 
@@ -475,5 +488,30 @@ mod tests {
                 "{opened} {is_coordinated} {has_counted}: {told:?}"
             );
         }
+    }
+
+    /// An instance that was stopped for seven seconds in the middle of its first question gave up
+    /// on the answer, although the others had gone on meanwhile.
+    #[test]
+    fn an_answer_from_before_a_stop_is_not_the_last() {
+        let asked = std::cell::Cell::new(0);
+        let elapsed = || Duration::from_secs(if asked.get() == 0 { 0 } else { 8 });
+        let check = |wrong_until: u32| {
+            asked.set(0);
+            ask_in_time(&elapsed, &|| {}, &mut || {
+                asked.set(asked.get() + 1);
+                match asked.get() <= wrong_until {
+                    true => Err(RunError::Config {
+                        key: "kafka.rates_topic".to_string(),
+                        problem: "it is empty".to_string(),
+                    }),
+                    false => Ok(()),
+                }
+            })
+        };
+        assert!(check(0).is_ok());
+        assert!(check(1).is_ok(), "the second answer is of now");
+        assert!(check(9).is_err());
+        assert_eq!(asked.get(), 2);
     }
 }
