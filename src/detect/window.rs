@@ -22,6 +22,10 @@ const BLOCK: usize = 32;
 /// Bytes of an index entry: the id before the block and the block's offset, little-endian.
 const INDEX_BYTES: usize = 8;
 
+/// Pairs of one byte each that are passed over at once, and what they take.
+const STRIDE: usize = 4;
+const STRIDE_BYTES: usize = 2 * STRIDE;
+
 /// The sealed buckets, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Window {
@@ -215,6 +219,11 @@ fn find(segment: &[u8], wanted: u32) -> u64 {
     let (mut id, offset) = if low == 0 { (0, 0) } else { entry(low - 1) };
     let mut at = data + offset as usize;
     while at < segment.len() {
+        if let Some(passed) = stride(segment, at).filter(|passed| id + passed < wanted) {
+            id += passed;
+            at += STRIDE_BYTES;
+            continue;
+        }
         id += varint::read(segment, &mut at) as u32;
         let count = varint::read(segment, &mut at);
         if id >= wanted {
@@ -222,6 +231,18 @@ fn find(segment: &[u8], wanted: u32) -> u64 {
         }
     }
     0
+}
+
+/// Sum of the id differences of the next [`STRIDE`] pairs, if each of their numbers is one byte.
+fn stride(segment: &[u8], at: usize) -> Option<u32> {
+    let bytes = segment.get(at..at + STRIDE_BYTES)?.try_into().ok()?;
+    let word = u64::from_le_bytes(bytes);
+    if word & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    // The differences are the even bytes; the product's highest 16 bits are their sum.
+    let sum = (word & 0x00ff_00ff_00ff_00ff).wrapping_mul(0x0001_0001_0001_0001) >> 48;
+    Some(sum as u32)
 }
 
 #[cfg(test)]
