@@ -178,24 +178,25 @@ impl Scene<'_> {
     pub fn judge(&self) -> Surprise {
         let mut best = Surprise::default();
         let sums = self.recent.window_sums(self.t, self.tuning.windows);
+        let mut raws = [0.0; 4];
         for (index, sums) in sums.into_iter().enumerate().skip(self.tuning.first_window) {
-            let length = self.tuning.windows[index];
-            if length > self.t + 1 {
+            if self.tuning.windows[index] > self.t + 1 {
                 break;
             }
-            let window = Window {
-                index,
-                length,
-                sums,
-                phi: self.phis[index],
-            };
-            let raw = window.raw(self.tuning);
-            best.raw = best.raw.max(raw);
-            if raw <= best.value {
-                continue;
+            raws[index] = self.window_of(index, sums).raw(self.tuning);
+            best.raw = best.raw.max(raws[index]);
+        }
+        // The most surprising first: explanations cost most, and never add to a surprise.
+        for _ in 0..raws.len() {
+            let index =
+                (0..raws.len()).fold(0, |most, i| if raws[i] > raws[most] { i } else { most });
+            let raw = std::mem::take(&mut raws[index]);
+            if raw == 0.0 || raw < best.value {
+                break;
             }
+            let window = self.window_of(index, sums[index]);
             let value = self.explain(&window, raw).left;
-            if value > best.value {
+            if value > best.value || (value == best.value && index < best.window) {
                 best = Surprise {
                     raw: best.raw,
                     value,
@@ -211,11 +212,16 @@ impl Scene<'_> {
 
     /// The window with this index as it stands.
     pub fn window(&self, index: usize) -> Window {
-        let length = self.tuning.windows[index];
-        let sums = self.recent.window_sums(self.t, self.tuning.windows)[index];
+        self.window_of(
+            index,
+            self.recent.window_sums(self.t, self.tuning.windows)[index],
+        )
+    }
+
+    fn window_of(&self, index: usize, sums: Sums) -> Window {
         Window {
             index,
-            length,
+            length: self.tuning.windows[index],
             sums,
             phi: self.phis[index],
         }

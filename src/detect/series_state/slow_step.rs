@@ -36,6 +36,7 @@ impl SeriesState {
         if !scene.t.is_multiple_of(ctx.tuning.hour) || hour == 0 || !self.slow.is_followed() {
             return None;
         }
+        let mut past = PastHours::before(hour, scene);
         let mut best: Option<SlowVerdict> = None;
         for window in self.slow.windows(hour - 1) {
             let raw = window.decades();
@@ -43,7 +44,7 @@ impl SeriesState {
             if raw <= highest {
                 continue;
             }
-            let surprise = raw.min(explained(&window, raw, hour, scene));
+            let surprise = raw.min(explained(&window, raw, &mut past));
             if surprise > highest {
                 best = Some(SlowVerdict {
                     window,
@@ -152,26 +153,55 @@ impl SlowVerdict {
     }
 }
 
+/// Calls of the hours before the bucket, each added up once: windows of neighbouring days and shifts
+/// share most of theirs.
+struct PastHours<'a> {
+    scene: &'a Scene<'a>,
+    /// Hours that the history holds.
+    reach: u32,
+    /// By hours back.
+    sums: [Option<u64>; (HISTORY_MINUTES / 60) as usize],
+}
+
+impl<'a> PastHours<'a> {
+    fn before(hour: u32, scene: &'a Scene<'a>) -> Self {
+        let sums = [None; (HISTORY_MINUTES / 60) as usize];
+        PastHours {
+            scene,
+            reach: hour.min(sums.len() as u32),
+            sums,
+        }
+    }
+
+    /// Calls of `hours` hours, of which the last is `back` hours back.
+    fn sum(&mut self, back: u32, hours: u32) -> f64 {
+        let length = i64::from(self.scene.tuning.hour);
+        let sums = (back..back + hours).map(|back| {
+            *self.sums[back as usize].get_or_insert_with(|| {
+                let end = i64::from(self.scene.t) - i64::from(back) * length;
+                self.scene.count_between(end - length, end)
+            })
+        });
+        sums.sum::<u64>() as f64
+    }
+}
+
 /// Decades that are left if these hours are as they were on other days: the second most extreme of
 /// the days before, as far as the history reaches, if that was itself out of the ordinary (6.4).
-fn explained(window: &SlowWindow, raw: f64, hour: u32, scene: &Scene<'_>) -> f64 {
+fn explained(window: &SlowWindow, raw: f64, past: &mut PastHours<'_>) -> f64 {
     if raw <= EXPLAIN_MIN {
         return raw;
     }
     let direction = window.direction;
     let is_surge = direction == Direction::Up;
-    let reach = (HISTORY_MINUTES / 60).min(hour);
-    let length = i64::from(scene.tuning.hour);
-    let sum = |last: u32| {
-        let end = i64::from(scene.t) - i64::from(last) * length;
-        scene.count_between(end - i64::from(window.hours) * length, end) as f64
-    };
     let more_extreme = |a: f64, b: f64| if is_surge { a.max(b) } else { a.min(b) };
+    let reach = past.reach;
     let mut days: Vec<f64> = (1..7)
         .take_while(|day| day * 24 + SHIFT + window.hours <= reach)
         .map(|day| {
-            let shifts = (day * 24 - SHIFT..=day * 24 + SHIFT).map(sum);
-            shifts.reduce(more_extreme).expect("a day has shifts")
+            let shifts = day * 24 - SHIFT..=day * 24 + SHIFT;
+            let sums = shifts.map(|back| past.sum(back, window.hours));
+            sums.reduce(more_extreme).expect("a day has shifts")
         })
         .collect();
     days.sort_by(f64::total_cmp);
