@@ -108,6 +108,9 @@ fn a_tuning_page_has_all_its_parts() {
         "z reached 5.2 where 6.1 was needed",
         "the series is younger than two days",
         "1 of 2 found",
+        "10 Starts are 6 stories",
+        "2026-01-14T09:12:00Z",
+        "3 of the insights of budget_per_week = 2.0 are muted",
     ] {
         assert!(page.contains(text), "{text}");
     }
@@ -130,6 +133,7 @@ fn nothing_breaks_out_of_a_tuning_page() {
     report.recommendation.toml = HOSTILE.to_string();
     report.smallest[0].series = HOSTILE.to_string();
     report.labels[1].series = HOSTILE.to_string();
+    report.settings[0].stories.largest[0].apis = HOSTILE.to_string();
     let page = page::tune(&report);
     check_escaped(&page, 1);
 }

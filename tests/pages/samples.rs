@@ -3,7 +3,7 @@
 use insightd::tuning::diff::Mark;
 use insightd::tuning::report::{
     InjectionsView, InputView, KindView, LabelView, Recommendation, RivalView, ScopeView,
-    ScoredView, SettingView, SmallestView, SpenderView, TuneReport,
+    ScoredView, SettingView, SmallestView, SpenderView, StoriesView, StoryView, TuneReport,
 };
 use insightd::tuning::timeline::{
     AttributionView, BudgetView, ChartView, DirectionView, Fact, MarkView, SeriesView,
@@ -301,7 +301,17 @@ fn setting(place: usize, budget: f64, found: f64, made: f64) -> SettingView {
             insights: 1,
             share: 0.25,
         }],
-        ..SettingView::default()
+        stories: StoriesView {
+            starts: 10,
+            stories: 6,
+            largest: vec![StoryView {
+                account: "111122223334".to_string(),
+                start: "2026-01-14T09:12:00Z".to_string(),
+                starts: 4,
+                apis: "ec2.amazonaws.com:RunInstances, iam.amazonaws.com:GetRole".to_string(),
+            }],
+        },
+        muted: place as u64,
     }
 }
 

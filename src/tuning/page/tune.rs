@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::super::markdown::{figure, optional, share, thresholds};
 use super::super::report::{
-    InputView, KindView, LabelView, RivalView, SettingView, SmallestView, TuneReport,
+    InputView, KindView, LabelView, RivalView, SettingView, SmallestView, StoriesView, TuneReport,
 };
 use super::scatter::{Candidate, Kind, Scatter, scatter};
 use super::{Frame, text};
@@ -27,6 +27,9 @@ struct Page<'a> {
     columns: Vec<(String, &'a str)>,
     scopes: Vec<ScopeRow<'a>>,
     spenders: Vec<(&'a str, u64, String)>,
+    /// Settings with insights that are muted, and how many.
+    muted: Vec<(&'a str, u64)>,
+    stories: Option<&'a StoriesView>,
     smallest: Vec<SmallestRow<'a>>,
     missed: Vec<&'a LabelView>,
 }
@@ -109,6 +112,10 @@ pub fn tune(report: &TuneReport) -> String {
             .collect(),
         scopes: present.map(scopes).unwrap_or_default(),
         spenders: present.map(spenders).unwrap_or_default(),
+        muted: muted(report),
+        stories: present
+            .map(|one| &one.stories)
+            .filter(|stories| !stories.largest.is_empty()),
         smallest: report.smallest.iter().map(smallest).collect(),
         missed: report.labels.iter().filter(|label| !label.is_hit).collect(),
     };
@@ -285,6 +292,11 @@ fn spenders(present: &SettingView) -> Vec<(&str, u64, String)> {
     spenders
         .map(|one| (one.series.as_str(), one.insights, share(Some(one.share))))
         .collect()
+}
+
+fn muted(report: &TuneReport) -> Vec<(&str, u64)> {
+    let settings = report.settings.iter().filter(|one| one.muted > 0);
+    settings.map(|one| (one.name.as_str(), one.muted)).collect()
 }
 
 fn smallest(view: &SmallestView) -> SmallestRow<'_> {
