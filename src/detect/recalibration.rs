@@ -218,8 +218,12 @@ impl Recalibration {
         lasting.push(Lasting { until, peak });
     }
 
-    /// Comparable episodes within the last week, this one's own hours left out.
+    /// Comparable episodes within the last week, this one's own hours left out. Where the tuning
+    /// says so a drop has none: jobs come twice, and so do outages, which nobody schedules.
     pub fn precedents_of(&self, t: u32, surprise: &Surprise, tuning: &Tuning) -> usize {
+        if !tuning.excuses_drops && surprise.direction == Some(Direction::Down) {
+            return 0;
+        }
         self.episodes_before(t, surprise, tuning)
             .filter(|peak| peak.excuses(surprise))
             .count()

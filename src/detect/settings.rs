@@ -185,6 +185,8 @@ pub struct Tuning {
     /// forgotten (6.5).
     pub precedent_age_min: u32,
     pub precedent_age_max: u32,
+    /// Whether drops have precedents, too (6.5), which with the default profile only surges have.
+    pub excuses_drops: bool,
     /// Decades that a strong surge needs more for a Start when one episode of the last week was
     /// about as high (decision 0009).
     pub seen_once_extra: f64,
@@ -283,6 +285,7 @@ impl Tuning {
             precedent_min: 8.4,
             precedent_age_min: 181_u32.div_ceil(bucket),
             precedent_age_max: 10_140 / bucket,
+            excuses_drops: !is_default,
             seen_once_extra: if is_default { 1.75 } else { 0.0 },
             drop_needs_flow: is_default,
             calm_count: 5,

@@ -16,7 +16,7 @@ const MAGIC: [u8; 8] = *b"insightS";
 const FORMAT_VERSION: u32 = 6;
 
 /// Meaning of the state: another number decides otherwise on the same counts.
-pub const LOGIC_VERSION: u32 = 5;
+pub const LOGIC_VERSION: u32 = 6;
 
 /// Bytes before the settings text.
 const HEAD_BYTES: usize = 20;

@@ -377,13 +377,10 @@ impl Naive {
         let lambda = (self.n + 2.0) / (self.hrs + 100.0);
         let z = -lambda.min(1.0).log10() + 15.0 * (1.0 + (s - 4.0) / (5.6 + self.se)).log10();
         let alike = |p: &&Entry| {
-            let far = match up {
-                true => p.ratio * 1.5 >= ratio || p.rate * 1.5 >= rate,
-                false => p.ratio <= 1.5 * ratio,
-            };
-            p.up == up && (181..=10_140).contains(&(t - p.t)) && (p.s * 1.5 >= s || far)
+            let far = p.ratio * 1.5 >= ratio || p.rate * 1.5 >= rate;
+            p.up && (181..=10_140).contains(&(t - p.t)) && (p.s * 1.5 >= s || far)
         };
-        if z > 2.0 && self.precedents.iter().filter(alike).count() >= 2 {
+        if up && z > 2.0 && self.precedents.iter().filter(alike).count() >= 2 {
             2.0
         } else {
             z

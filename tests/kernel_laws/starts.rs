@@ -1,7 +1,7 @@
 //! What a Start needs beyond the score of the specification (decisions 0009 and 0010).
 
 use insightd::detect::series_state::SeriesState;
-use insightd::detect::settings::{DetectSettings, Tuning};
+use insightd::detect::settings::{DetectSettings, Profile, Tuning};
 use insightd::detect::verdict::{Change, Context, Needed};
 use insightd::model::Direction;
 
@@ -12,7 +12,15 @@ const DAY: usize = 1440;
 
 /// Minute, direction and the score needed beyond `z_star` of every Start.
 fn starts(counts: &[u64], z_star: f64) -> Vec<(usize, Direction, f64)> {
-    let tuning = Tuning::new(&DetectSettings::default());
+    starts_with(&DetectSettings::default(), counts, z_star)
+}
+
+fn starts_with(
+    settings: &DetectSettings,
+    counts: &[u64],
+    z_star: f64,
+) -> Vec<(usize, Direction, f64)> {
+    let tuning = Tuning::new(settings);
     let ctx = Context {
         tuning: &tuning,
         origin_hour: ORIGIN_HOUR,
@@ -54,6 +62,33 @@ fn a_failed_poll_is_no_outage_and_three_are() {
     let found = starts(&counts, 5.0);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].1, Direction::Down);
+}
+
+/// Surges that come again and again are a job's; outages that do are outages, but for a profile that
+/// is as AWS's.
+#[test]
+fn the_third_outage_of_a_week_is_told_and_the_third_surge_is_not() {
+    let with = |calls: u64| {
+        let mut counts = every(1, 40, 14);
+        for start in [7 * DAY + 600, 9 * DAY + 800, 11 * DAY + 1000] {
+            counts[start..start + 12].fill(calls);
+        }
+        counts
+    };
+    let found = |calls: u64, profile: Profile| {
+        let settings = DetectSettings {
+            profile,
+            ..DetectSettings::default()
+        };
+        let days: Vec<usize> = starts_with(&settings, &with(calls), 4.2)
+            .iter()
+            .map(|start| start.0 / DAY)
+            .collect();
+        days
+    };
+    assert_eq!(found(0, Profile::Default), [7, 9, 11]);
+    assert_eq!(found(400, Profile::Default), [7, 9]);
+    assert_eq!(found(0, Profile::Compat), [7, 9]);
 }
 
 /// A daily job has run on some days and did not on one: no matter of one in a million.
