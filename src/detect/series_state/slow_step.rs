@@ -153,8 +153,8 @@ impl SlowVerdict {
     }
 }
 
-/// Calls of the hours before the bucket, each added up once: windows of neighbouring days and shifts
-/// share most of theirs.
+/// Calls of the hours before the bucket, each added up once: windows of neighbouring days and
+/// shifts share most of theirs.
 struct PastHours<'a> {
     scene: &'a Scene<'a>,
     /// Hours that the history holds.
