@@ -5,14 +5,15 @@
 //! (20), spread evenly over a day, each event's series drawn at random: the hardest order for
 //! caches. Events come in batches as a decoder makes them. "Key to count" has no event ids and
 //! attribution values, "whole" has both, "dense" squeezes the day into 20 minutes, so that every
-//! minute is a batch with most of the series in it. Prints medians and ratios; exits 3 when the
+//! minute is a batch with most of the series in it. "Rolled up" is "whole" with roll-ups of services
+//! and accounts. Prints medians and ratios; exits 3 when the
 //! key to count cost grows by more than half. INSIGHTD_BENCH_SIZE=long takes more rounds.
 
 use std::hint::black_box;
 use std::process::ExitCode;
 
 use insightd::ingest::{Ingest, IngestSettings};
-use insightd::model::{EventBatch, EventFields, EventTime, LogRecord};
+use insightd::model::{EventBatch, EventFields, EventTime, LogRecord, RollUps};
 use rustix::time::{ClockId, clock_gettime};
 
 const SMALL: u64 = 10_000;
@@ -32,6 +33,7 @@ struct Case {
     minutes: u64,
     /// With event ids, identities and user agents.
     is_whole: bool,
+    is_rolled_up: bool,
 }
 
 fn main() -> ExitCode {
@@ -41,10 +43,16 @@ fn main() -> ExitCode {
         title,
         minutes,
         is_whole,
+        is_rolled_up: false,
     };
     let ratio = compare(case("key to count", DAY, false), rounds);
     compare(case("key to count, dense", 20, false), rounds_beside);
     compare(case("whole", DAY, true), rounds_beside);
+    let rolled_up = Case {
+        is_rolled_up: true,
+        ..case("whole, rolled up", DAY, true)
+    };
+    compare(rolled_up, rounds_beside);
     if ratio > BAR {
         println!("FAILED: key to count may grow {BAR:.2} times");
         return ExitCode::from(3);
@@ -78,7 +86,14 @@ fn compare(case: Case, rounds: usize) -> f64 {
 /// CPU nanoseconds per event.
 fn cost(case: Case, series: u64, seed: u64) -> f64 {
     let events = series * EVENTS_PER_SERIES;
-    let mut ingest = Ingest::new(IngestSettings::default(), 0);
+    let settings = IngestSettings {
+        roll_ups: RollUps {
+            service: case.is_rolled_up,
+            account: case.is_rolled_up,
+        },
+        ..IngestSettings::default()
+    };
+    let mut ingest = Ingest::new(settings, 0);
     let mut batch = EventBatch::default();
     let mut records: Vec<LogRecord> = Vec::new();
     let mut random = seed + 1;
@@ -97,7 +112,8 @@ fn cost(case: Case, series: u64, seed: u64) -> f64 {
     ingest.finish(&mut records);
     nanoseconds += cpu_nanoseconds() - before;
     counted += add_up(&records);
-    assert_eq!(counted, events, "every event is counted once");
+    let times = if case.is_rolled_up { 3 } else { 1 };
+    assert_eq!(counted, times * events, "every event is counted once");
     black_box(&records);
     nanoseconds as f64 / events as f64
 }

@@ -15,6 +15,8 @@ mod knowledge;
 mod options;
 #[path = "cli/reports.rs"]
 mod reports;
+#[path = "cli/roll_ups.rs"]
+mod roll_ups;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/signals.rs"]

@@ -20,8 +20,8 @@ mod traffic;
 
 use insightd::detect::{Engine, FleetScope, Output};
 use insightd::formats::write_insight;
-use insightd::ingest::{Ingest, IngestSettings};
-use insightd::model::{EventBatch, LogRecord};
+use insightd::ingest::Ingest;
+use insightd::model::{EventBatch, LogRecord, RollUps};
 
 use broker::{Broker, DETECT, INGEST};
 use instance::{CommitFate, Instance, World, canonical, context, settings};
@@ -44,7 +44,7 @@ fn in_peace(world: &World) -> Vec<Vec<u8>> {
         .enumerate()
         .map(|(index, events)| {
             (
-                Ingest::new(IngestSettings::default(), index as u32),
+                Ingest::new(world.ingest_settings(), index as u32),
                 events.as_slice(),
             )
         })
@@ -97,7 +97,12 @@ impl Chaos {
             _ => settings(2000.0, None),
         };
         let sources = traffic::sources(&mut random, sources);
-        let world = World::new(partitions, sources, settings);
+        let mut world = World::new(partitions, sources, settings);
+        // Every second world also counts what its APIs add up to.
+        world.roll_ups = RollUps {
+            service: seed % 2 == 1,
+            account: seed % 2 == 1,
+        };
         let mut chaos = Chaos {
             broker: Broker::new(partitions),
             world,

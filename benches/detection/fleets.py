@@ -50,10 +50,7 @@ def make_reference(folder, series, seed):
 def make_reference_clean(folder, series, seed, accounts=3):
     """The clean half of a fleet of the reference data's generator, as several files of some series
     each: its own functions, draw for draw, without holding all counts in memory."""
-    path = common.require_data("detection-fleets") / "fleet.py"
-    spec = importlib.util.spec_from_file_location("reference_fleet", path)
-    theirs = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(theirs)
+    theirs = reference_generator()
     origin = theirs.ORIGIN["normal"]
     weekend = theirs.weekend(origin, MINUTES)
     draws = numpy.random.default_rng([seed, len("normal")])
@@ -77,6 +74,15 @@ def make_reference_clean(folder, series, seed, accounts=3):
             theirs.write_rates(folder / "clean" / f"{first:06}.csv", counts, keys, origin)
             write_neutral(neutral, hours, keys, theirs)
     return Fleet(folder, series, seed)
+
+
+def reference_generator():
+    """The reference data's generator as a module."""
+    path = common.require_data("detection-fleets") / "fleet.py"
+    spec = importlib.util.spec_from_file_location("reference_fleet", path)
+    theirs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    return theirs
 
 
 def deployments(draws, weekend):

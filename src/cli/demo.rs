@@ -15,7 +15,7 @@ use super::interrupt::Interrupt;
 use super::{CliError, Exit};
 use crate::config::Settings;
 use crate::formats::{Decoded, Decoder, Format, sentence};
-use crate::model::{Edge, InsightEvent, Minute};
+use crate::model::{Edge, InsightEvent, Minute, roll_up_in_words};
 use crate::service::{Outputs, Pipeline};
 use crate::sink::Target;
 use crate::synth::{Demo, DemoIncident, START};
@@ -254,10 +254,12 @@ fn belongs(event: &InsightEvent, incident: &DemoIncident) -> bool {
 }
 
 fn api(event: &InsightEvent) -> String {
-    match event.series.error_code.as_ref() {
-        "" => event.series.event_name.to_string(),
-        error => format!("{} {error}", event.series.event_name),
-    }
+    let series = &event.series;
+    let words = roll_up_in_words(&series.account, &series.event_source, &series.event_name);
+    let name = words.unwrap_or_else(|| series.event_name.to_string());
+    format!("{name} {}", series.error_code)
+        .trim_end()
+        .to_string()
 }
 
 /// Month and day, UTC.

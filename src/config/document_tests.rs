@@ -322,3 +322,46 @@ fn budgets_that_cannot_be_meant_are_refused() {
         "insightd.toml:1: detector.budgets: there are 17, at most 16 are kept",
     );
 }
+
+#[test]
+fn roll_ups_are_read_in_any_order_and_change_what_is_counted() {
+    let check = |text: &str| read(text, &[]).unwrap().check().unwrap();
+    let both = check("[counting]\nrollups = [\"service\", \"account\"]\n");
+    let other_order = check("[counting]\nrollups = [\"account\", \"service\"]\n");
+    assert_eq!(both.hash, other_order.hash);
+    let service = check("[counting]\nrollups = [\"service\"]\n");
+    let made = |settings: &Settings| {
+        let of_rows = settings.rows.roll_ups;
+        assert_eq!(of_rows, settings.ingest.roll_ups);
+        (of_rows.service, of_rows.account)
+    };
+    let none = check("");
+    assert_eq!(made(&both), (true, true));
+    assert_eq!(made(&service), (true, false));
+    assert_eq!(made(&none), (false, false));
+    let mut keys = [&none, &service, &both]
+        .map(Settings::counting_keys)
+        .to_vec();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "what is counted differs");
+    // Without roll-ups the text and the hash are as if there were no such key.
+    assert!(!none.canonical.contains("rollups"));
+    assert_eq!(check("[counting]\nrollups = []\n").hash, none.hash);
+    let again = Settings::from_canonical(&both.canonical).unwrap();
+    assert_eq!(made(&again), (true, true));
+}
+
+#[test]
+fn roll_ups_that_cannot_be_meant_are_refused() {
+    check_error(
+        "[counting]\nrollups = [\"service\", \"service\"]\n",
+        &[],
+        "insightd.toml:2: counting.rollups: it names the same twice; leave one out",
+    );
+    check_error(
+        "[counting]\nrollups = [\"region\"]\n",
+        &[],
+        "insightd.toml:1: counting.rollups[0]: unknown variant `region`, expected `service` or \
+         `account`",
+    );
+}

@@ -14,11 +14,13 @@ use super::budgets;
 use super::calendars;
 use super::knowledge::{self, KnowledgeSettings};
 use super::service::holds_drops;
+use super::written::RollUpName;
 use super::{LogStyle, ProfileName, RatesLogName, Seconds, ServiceSettings, WrittenSettings};
 use crate::detect::settings::Profile;
 use crate::detect::{DetectSettings, FleetScope};
 use crate::formats::{DecodeLimits, Mapping, mapping};
 use crate::ingest::{IngestLimits, IngestSettings, RowsSettings, Selectors};
+use crate::model::RollUps;
 use crate::view::StorySettings;
 
 /// A key with what is wrong with its value.
@@ -119,6 +121,7 @@ impl Settings {
                 source: 0,
                 rows_max: written.limits.rates_rows_max,
                 series_max: written.limits.pending_series_max,
+                roll_ups: roll_ups(written),
             },
             detect: detect_settings(written)?,
             decode: decode_limits(written),
@@ -194,11 +197,12 @@ impl Settings {
     }
 }
 
-/// As written, with what the profile chooses for keys that are not.
+/// As written, with what the profile chooses for keys that are not, and what has no order in one.
 fn in_force(written: &WrittenSettings) -> WrittenSettings {
     let mut written = written.clone();
     let bucket = 60 * u64::from(profile(&written).bucket_minutes());
     written.counting.bucket.get_or_insert(Seconds(bucket));
+    written.counting.rollups.sort();
     written
 }
 
@@ -222,6 +226,7 @@ fn ingest_settings(written: &WrittenSettings) -> Result<IngestSettings, Problem>
         bucket_minutes: bucket_minutes(written),
         selectors,
         event_types_excluded: counting.event_types_excluded.clone(),
+        roll_ups: roll_ups(written),
         limits: IngestLimits {
             open_minutes_max: written.limits.open_minutes_max,
             dedup_entries_max: written.limits.dedup_entries_max,
@@ -280,6 +285,14 @@ fn mappings(written: &WrittenSettings) -> Result<BTreeMap<String, Arc<Mapping>>,
     Ok(mappings)
 }
 
+fn roll_ups(written: &WrittenSettings) -> RollUps {
+    let names = &written.counting.rollups;
+    RollUps {
+        service: names.contains(&RollUpName::Service),
+        account: names.contains(&RollUpName::Account),
+    }
+}
+
 fn bucket(written: &WrittenSettings) -> Seconds {
     let bucket = written.counting.bucket;
     bucket.expect("settings in force have a bucket width")
@@ -330,6 +343,10 @@ fn check_ranges(written: &WrittenSettings) -> Result<(), Problem> {
                 format!("{span} is not between {from} and {to}"),
             ));
         }
+    }
+    if counting.rollups.windows(2).any(|two| two[0] == two[1]) {
+        let text = "it names the same twice; leave one out";
+        return Err(problem("counting.rollups", text));
     }
     if counting.jump_max <= counting.lateness {
         let text = format!(

@@ -139,6 +139,19 @@ pub struct WrittenCounting {
     pub data_events: bool,
     /// Event types (CloudTrail's eventType) that are never counted.
     pub event_types_excluded: Vec<String>,
+    /// Add up the calls and errors of each "service", of each "account", or both, as series of
+    /// their own beside those of APIs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollups: Vec<RollUpName>,
+}
+
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum RollUpName {
+    Service,
+    Account,
 }
 
 /// Who made the difference.
@@ -259,6 +272,7 @@ impl Default for WrittenCounting {
             read_calls: false,
             data_events: false,
             event_types_excluded: Vec::new(),
+            rollups: Vec::new(),
         }
     }
 }

@@ -116,6 +116,7 @@ fn account_group(account: &str) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RollUp;
 
     fn budget(field: &str, pattern: &str, direction: Option<Direction>) -> ScopedBudget {
         let patterns = Scope::FIELDS.map(|one| (one == field).then_some(pattern));
@@ -153,5 +154,23 @@ mod tests {
         let place = Place::new(key("9", "Denied"), &budgets[..1]);
         assert_eq!((place.up, place.down), (Class(1), Class(1)));
         assert_eq!(place.class(Direction::Down).scope(), 0);
+    }
+
+    /// Roll-ups are in the group of their account, whatever region they have none of, and `[*]`
+    /// names them and nothing else.
+    #[test]
+    fn roll_ups_share_the_causes_of_their_account() {
+        let budgets = [budget("event_name", "[*]", None)];
+        for error_code in ["", "Denied"] {
+            let api = key("123", error_code);
+            for by in RollUp::ALL {
+                let roll_up = api.rolled_up(by).unwrap();
+                assert_eq!(Place::new(roll_up, &[]), Place::new(api, &[]));
+                let scoped = [api, roll_up].map(|one| Place::new(one, &budgets).up.scope());
+                assert_eq!(scoped, [0, 1]);
+            }
+        }
+        let all = [budget("event_name", "*", None)];
+        assert_eq!(Place::new(key("123", ""), &all).up.scope(), 1);
     }
 }

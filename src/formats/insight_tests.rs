@@ -225,3 +225,23 @@ fn a_drop_and_its_end_in_words() {
          minute for one minute, where 20 is usual (17.1 to 22.9 at this hour)."
     );
 }
+
+#[test]
+fn roll_ups_are_said_in_words_and_written_as_stars() {
+    let mut event = pair_a(Edge::Start);
+    let mut check = |key: &str, subject: &str| {
+        event.series = SeriesKey::parse(key).unwrap();
+        let sentence = sentence(&event);
+        assert!(sentence.starts_with(subject), "{sentence}");
+        let record = write(&event, true);
+        assert!(record.contains("\"eventName\":\"*\""), "{record}");
+    };
+    check(
+        "1,us-east-1,s3.amazonaws.com,*,ApiCallRateInsight,",
+        "All APIs of s3.amazonaws.com together were called 1.2 times a minute",
+    );
+    check(
+        "1,*,*,*,ApiErrorRateInsight,AccessDenied",
+        "All APIs of account 1 together failed with AccessDenied 1.2 times a minute",
+    );
+}

@@ -4,7 +4,7 @@
 use super::number::decimal;
 use crate::model::{
     Dimension, Direction, Edge, EndReason, Explanation, IncidentKind, Innocent, InsightEvent,
-    InsightType,
+    InsightType, roll_up_in_words,
 };
 
 /// Rates a minute below this are called hardly any.
@@ -77,12 +77,17 @@ fn end(event: &InsightEvent) -> String {
     }
 }
 
-/// What happened, up to the number: "PutObject (s3.amazonaws.com) was called".
+/// What happened, up to the number: "PutObject (s3.amazonaws.com) was called", "All APIs of
+/// s3.amazonaws.com together were called".
 fn subject(event: &InsightEvent) -> String {
     let series = &event.series;
-    let what = format!("{} ({})", series.event_name, series.event_source);
+    let (source, name) = (&series.event_source, &series.event_name);
+    let (what, was) = match roll_up_in_words(&series.account, source, name) {
+        Some(words) => (format!("A{} together", &words[1..]), "were"),
+        None => (format!("{name} ({source})"), "was"),
+    };
     match series.insight_type {
-        InsightType::ApiCallRate => format!("{what} was called"),
+        InsightType::ApiCallRate => format!("{what} {was} called"),
         InsightType::ApiErrorRate => format!("{what} failed with {}", series.error_code),
     }
 }

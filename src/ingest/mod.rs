@@ -12,6 +12,7 @@ mod fingerprints;
 mod merge;
 mod rates_ingest;
 mod recent_ids;
+mod roll_up_totals;
 mod rules;
 mod selectors;
 mod selectors_check;

@@ -1,14 +1,17 @@
 //! Counts that somebody else made (`--format rates`) become Rates and Progress.
 //!
 //! Rows are put in order of time first, so lateness does not apply to them. Rows of one series
-//! and minute add up; a row with count 0 counts nothing but is seen by time.
+//! and minute add up; a row with count 0 counts nothing but is seen by time. So is a row of a
+//! roll-up that is made here: what somebody else made of it would count its APIs twice.
 
 use thiserror::Error;
 
 use crate::model::{
-    EventTime, LogRecord, Minute, Progress, RatesBuilder, SeriesRef, SourceCategory, SourceState,
+    EventTime, LogRecord, Minute, Progress, RatesBuilder, RollUps, SeriesRef, SourceCategory,
+    SourceState,
 };
 
+use super::roll_up_totals::RollUpTotals;
 use super::series_keys::SeriesKeys;
 
 /// Counts from here on are kept aside, and their index here instead.
@@ -19,12 +22,15 @@ const COUNT_ASIDE: u32 = 1 << 31;
 pub struct RatesIngest {
     settings: RowsSettings,
     keys: SeriesKeys,
+    roll_ups: RollUpTotals,
     rows: Vec<CountRow>,
     /// Counts that need more than 31 bits.
     large_counts: Vec<u64>,
     /// The rows came in order of buckets so far.
     is_sorted: bool,
     rows_taken_in: u64,
+    /// Rows taken in whose counts are made anew.
+    rolled_up: u64,
     /// Rows that have gone out; an index into `rows` unless `keeps_one_bucket`.
     drained: usize,
     rows_sent: u64,
@@ -40,6 +46,7 @@ pub struct RowsSettings {
     pub source: u32,
     pub rows_max: u64,
     pub series_max: u32,
+    pub roll_ups: RollUps,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +75,7 @@ impl Default for RowsSettings {
             source: 0,
             rows_max: 1 << 30,
             series_max: 4_000_000,
+            roll_ups: RollUps::default(),
         }
     }
 }
@@ -78,10 +86,12 @@ impl RatesIngest {
         RatesIngest {
             settings,
             keys: SeriesKeys::new(settings.series_max),
+            roll_ups: RollUpTotals::new(settings.roll_ups),
             rows: Vec::new(),
             large_counts: Vec::new(),
             is_sorted: true,
             rows_taken_in: 0,
+            rolled_up: 0,
             drained: 0,
             rows_sent: 0,
             until: None,
@@ -123,6 +133,10 @@ impl RatesIngest {
                 self.drained = 0;
             }
         }
+        let roll_ups = self.settings.roll_ups;
+        let is_made_anew = key.roll_up().is_some_and(|one| roll_ups.has(one));
+        self.rolled_up += u64::from(is_made_anew);
+        let count = if is_made_anew { 0 } else { count };
         let key = self
             .keys
             .intern(&key)
@@ -179,6 +193,11 @@ impl RatesIngest {
         self.rows_taken_in
     }
 
+    /// Rows among them of roll-ups that are made here, which counted nothing.
+    pub fn rolled_up(&self) -> u64 {
+        self.rolled_up
+    }
+
     /// Sends the rows up to index `end`, all of one bucket.
     fn send(
         &mut self,
@@ -202,6 +221,9 @@ impl RatesIngest {
                 let key = builder.add_key_with(key, category, fingerprint);
                 builder.add_entry(key, run[0].bucket, count, &[]);
             }
+        }
+        if let Some(first) = rows.first() {
+            self.roll_ups.add_to(&mut builder, first.bucket);
         }
         let sent_before = self.rows_sent;
         self.rows_sent += (end - self.drained) as u64;

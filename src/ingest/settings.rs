@@ -1,6 +1,7 @@
 //! The settings of stage 1. The defaults are those of `config/insightd.toml`.
 
 use super::Selectors;
+use crate::model::RollUps;
 
 /// What counts, and when a count is final.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct IngestSettings {
     pub selectors: Selectors,
     /// Event types (CloudTrail's `eventType`) that are never counted.
     pub event_types_excluded: Vec<String>,
+    /// What calls and errors are added up by, beside those of APIs.
+    pub roll_ups: RollUps,
     pub limits: IngestLimits,
 }
 
@@ -47,6 +50,7 @@ impl Default for IngestSettings {
             bucket_minutes: 1,
             selectors: Selectors::default(),
             event_types_excluded: Vec::new(),
+            roll_ups: RollUps::default(),
             limits: IngestLimits::default(),
         }
     }

@@ -68,7 +68,7 @@ impl Ingest {
         let limits = settings.limits;
         Ingest {
             recent_ids: RecentIds::new(settings.dedup_horizon_seconds, limits.dedup_entries_max),
-            tallies: Tallies::default(),
+            tallies: Tallies::new(settings.roll_ups),
             settings,
             source,
             counts: IngestCounts::default(),

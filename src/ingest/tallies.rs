@@ -7,11 +7,13 @@
 //! minute and nothing has to be reclaimed.
 
 use crate::model::{
-    AttributionDelta, Dimension, Fingerprint, Minute, RatesBuilder, SeriesRef, SourceCategory,
+    AttributionDelta, Dimension, Fingerprint, Minute, RatesBuilder, RollUps, SeriesRef,
+    SourceCategory,
 };
 
 use super::IngestSizes;
 use super::fingerprint_table::FingerprintTable;
+use super::roll_up_totals::RollUpTotals;
 
 /// Index of an attribution value in its minute's batch.
 pub(super) type ValueIndex = u32;
@@ -32,7 +34,7 @@ const ROW_DIMENSIONS: [Dimension; 3] = [
 const SPARE_MAX: usize = 16;
 
 /// All that is counted and not sent yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tallies {
     /// Pending minutes, oldest first.
     minutes: Vec<PendingMinute>,
@@ -40,6 +42,7 @@ pub(super) struct Tallies {
     recent: usize,
     spare: Vec<PendingMinute>,
     closing: Closing,
+    roll_ups: RollUpTotals,
 }
 
 /// The counts of one minute and the batch they will become.
@@ -84,6 +87,16 @@ struct Closing {
 }
 
 impl Tallies {
+    pub fn new(roll_ups: RollUps) -> Self {
+        Tallies {
+            minutes: Vec::new(),
+            recent: 0,
+            spare: Vec::new(),
+            closing: Closing::default(),
+            roll_ups: RollUpTotals::new(roll_ups),
+        }
+    }
+
     /// The minute of `bucket`, to count into.
     #[inline]
     pub fn minute(&mut self, bucket: Minute) -> &mut PendingMinute {
@@ -135,7 +148,8 @@ impl Tallies {
         let closing = self.minutes.partition_point(|one| one.bucket < before);
         self.recent = 0;
         for mut minute in self.minutes.drain(..closing) {
-            let batch = self.closing.batch(&mut minute);
+            let mut batch = self.closing.batch(&mut minute);
+            self.roll_ups.add_to(&mut batch, minute.bucket);
             let next = batch.with_same_room();
             emit(batch);
             if self.spare.len() < SPARE_MAX {

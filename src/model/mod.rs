@@ -8,6 +8,7 @@ mod judgement;
 mod knowledge;
 mod prefetch;
 mod rates;
+mod roll_up;
 mod scope;
 mod score;
 mod series;
@@ -24,6 +25,7 @@ pub use prefetch::{prefetch_read, prefetch_whole};
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,
 };
+pub use roll_up::{RollUp, RollUps, roll_up_in_words};
 pub use scope::Scope;
 pub use score::{ScoreRow, ScoreState};
 pub use series::{Fingerprint, InsightType, SHARDS, SeriesKey, SeriesRef, SourceCategory};

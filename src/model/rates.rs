@@ -160,6 +160,11 @@ impl RatesBuilder {
         self.rates.entries.is_empty()
     }
 
+    /// What was added since the last batch.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
     /// Attribution values in the dictionary.
     pub fn values_len(&self) -> usize {
         self.rates.values.len()

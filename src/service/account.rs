@@ -18,6 +18,8 @@ pub struct Account {
     pub time_jumps: u64,
     /// Rows of rates that were taken in.
     pub rows: u64,
+    /// Those of them that are roll-ups, which are made anew.
+    pub rows_rolled_up: u64,
     pub files_read: u64,
     pub bytes: u64,
     pub losses: Vec<FileLoss>,
@@ -45,7 +47,8 @@ impl Account {
     /// All records with what became of them. What was read and not yet taken in when a run was
     /// cut short counts as skipped by that.
     pub fn sums(&self, ingest: &IngestCounts) -> RecordSums {
-        let counted = ingest.counted + ingest.late + ingest.late_idle + self.rows;
+        let rows = self.rows - self.rows_rolled_up;
+        let counted = ingest.counted + ingest.late + ingest.late_idle + rows;
         let mut skipped: Vec<(&'static str, u64)> = SkipRule::ALL
             .iter()
             .map(|rule| (rule.name(), self.decode.skipped(*rule)))
@@ -61,6 +64,7 @@ impl Account {
         let taken = ingest.total() + self.rows + self.before_state + self.after_until;
         let cut_short = self.decode.events.saturating_sub(taken + self.time_jumps);
         add(&mut skipped, "cut_short", cut_short);
+        add(&mut skipped, "rolled_up", self.rows_rolled_up);
         skipped.retain(|(_, count)| *count > 0);
         let mut rejected: Vec<(&'static str, u64)> = RejectReason::ALL
             .iter()

@@ -315,6 +315,7 @@ impl Replay<'_, '_> {
             ingest.push(row.time, key, row.count, records)?;
             self.account.rows += 1;
         }
+        self.account.rows_rolled_up = ingest.rolled_up();
         self.reject(file, &rows.rejects)?;
         self.report();
         Ok(())

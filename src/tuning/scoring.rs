@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Edge, EventTime, InsightEvent, Minute, SeriesKey};
+use crate::model::{Edge, EventTime, InsightEvent, Minute, RollUp, SeriesKey};
 
 /// Minutes after an incident's end in which a Start still is a hit.
 pub const GRACE_MINUTES: u32 = 3;
@@ -162,18 +162,49 @@ pub fn separate(insights: &[InsightEvent], scored: &Range<Minute>) -> Vec<Insigh
     separate
 }
 
-/// How many of `insights` lie in the hit range of a label.
+/// How many of `insights` lie in the hit range of a label of their series, or of one of those that
+/// their roll-up adds up.
 pub fn true_among(insights: &[InsightEvent], labels: &[Label]) -> usize {
-    let mut by_series: BTreeMap<&SeriesKey, Vec<&Label>> = BTreeMap::new();
-    for label in labels {
-        by_series.entry(&label.series).or_default().push(label);
-    }
     let is_true = |event: &&InsightEvent| {
-        let labels = by_series.get(&event.series);
-        labels.is_some_and(|labels| {
-            let mut labels = labels.iter();
-            labels.any(|label| label.hit_range().contains(&event.decided_at))
+        let series = event.series.as_ref();
+        let adds_to = |label: &Label| {
+            let mut roll_ups = RollUp::ALL.into_iter();
+            roll_ups.any(|by| label.series.as_ref().rolled_up(by) == Some(series))
+        };
+        let mut labels = labels.iter();
+        labels.any(|label| {
+            let is_within = label.hit_range().contains(&event.decided_at);
+            is_within && (label.series == event.series || adds_to(label))
         })
     };
     insights.iter().filter(is_true).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An incident of an API is true of what it adds up to, and of no other series.
+    #[test]
+    fn a_label_is_true_of_the_roll_ups_of_its_series() {
+        let series = |text: &str| format!("{text},ApiCallRateInsight,");
+        let labels = [Label {
+            series: SeriesKey::parse(&series("1,r,s,n")).unwrap(),
+            start: Minute(100),
+            end: Minute(110),
+            kind: "surge".to_string(),
+        }];
+        for (key, decided_at, is_true) in [
+            ("1,r,s,n", 105, true),
+            ("1,r,s,*", 105, true),
+            ("1,*,*,*", 105, true),
+            ("1,r,s,*", 150, false),
+            ("1,q,s,*", 105, false),
+            ("2,*,*,*", 105, false),
+            ("1,r,s,other", 105, false),
+        ] {
+            let event = InsightEvent::sample(&series(key), Edge::Start, decided_at, decided_at);
+            assert_eq!(true_among(&[event], &labels), usize::from(is_true), "{key}");
+        }
+    }
 }

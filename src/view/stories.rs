@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::model::{Direction, Edge, InsightEvent, Minute};
+use crate::model::{Direction, Edge, InsightEvent, Minute, roll_up_in_words};
 
 /// How Starts are grouped, and what a story holds at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,14 +215,20 @@ impl Story {
             .into_iter()
             .take(count)
             .map(|(api, starts)| match starts {
-                1 => api.clone(),
-                starts => format!("{api} ({starts})"),
+                1 => self.in_words(api),
+                starts => format!("{} ({starts})", self.in_words(api)),
             })
             .collect();
         match more {
             0 => names.join(", "),
             more => format!("{} and {more} more", names.join(", ")),
         }
+    }
+
+    /// A name of [`Self::apis`]; what a roll-up adds up over is said.
+    fn in_words(&self, api: &str) -> String {
+        let (source, name) = api.split_once(':').unwrap_or(("", api));
+        roll_up_in_words(&self.account, source, name).unwrap_or_else(|| api.to_string())
     }
 }
 

@@ -85,6 +85,17 @@ fn a_long_story_counts_what_it_does_not_list() {
 }
 
 #[test]
+fn roll_ups_belong_to_the_story_of_their_account() {
+    let keys = ["7,r,s,n", "7,r,s,*", "7,*,*,*"];
+    let events = keys
+        .map(|key| InsightEvent::sample(&format!("{key},ApiCallRateInsight,"), Edge::Start, 8, 10));
+    let (stories, ended) = group(StorySettings::default(), &events);
+    assert_eq!(stories.begun(), 1);
+    let named = "all APIs of account 7, all APIs of s, s:n";
+    assert_eq!(ended[0].main_apis(3), named);
+}
+
+#[test]
 fn ends_belong_to_no_story_and_largest_come_first() {
     let end = InsightEvent::sample("1,r,s,n,ApiCallRateInsight,", Edge::End, 5, 10);
     let (stories, ended) = group(StorySettings::default(), &[end]);

@@ -2,7 +2,8 @@
 """Counts of real logs against DuckDB: same files, same rules written in SQL, same rows.
 
 For every CloudTrail corpus of the reference data, `insightd replay --rates` writes its counts per
-(minute, account, region, event source, event name, error code); DuckDB counts the same files.
+(minute, account, region, event source, event name, error code), roll-ups of services and accounts
+included; DuckDB counts the same files.
 Any difference is printed and ends with exit code 3.
 """
 
@@ -19,6 +20,7 @@ CORPORA = ["sans504", "invictus", "stratus", "cartographer", "opensearch-catalog
 CONFIG = """
 [counting]
 read_calls = true
+rollups = ["service", "account"]
 """
 
 # One record a row, whatever the file's shape.
@@ -59,9 +61,15 @@ WITH field AS (
     UNION ALL
     SELECT time, account, region, event_source, event_name, error_code FROM event
     WHERE error_code <> ''
+), with_roll_ups AS (
+    SELECT * FROM counted
+    UNION ALL
+    SELECT time, account, region, event_source, '*', error_code FROM counted
+    UNION ALL
+    SELECT time, account, '*', '*', '*', error_code FROM counted
 )
 SELECT substr(time, 1, 16) || ':00Z' AS minute, account, region, event_source, event_name,
-    error_code, count(*) FROM counted GROUP BY ALL
+    error_code, count(*) FROM with_roll_ups GROUP BY ALL
 """
 
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use insightd::detect::{DetectSettings, Engine, FleetScope};
 use insightd::formats::{RecordContext, rates_record};
 use insightd::ingest::IngestSettings;
-use insightd::model::LogRecord;
+use insightd::model::{LogRecord, RollUps};
 use insightd::protocol::{
     CheckpointName, Coordination, CoordinationRecord, DetectAction, DetectMember, DetectNote,
     DetectSetup, Found, IngestAction, IngestMember, IngestSetup, Leader, Retirement, Sighting,
@@ -27,6 +27,7 @@ pub struct World {
     pub partitions: u32,
     pub sources: Vec<Vec<Event>>,
     pub settings: DetectSettings,
+    pub roll_ups: RollUps,
     /// Messages that were written later are not there yet; seconds since 1970.
     pub until: i64,
     pub delivery_delay_seconds: u64,
@@ -44,11 +45,20 @@ impl World {
             partitions,
             sources,
             settings,
+            roll_ups: RollUps::default(),
             until: i64::MAX,
             delivery_delay_seconds: u64::MAX / 2000,
             fails_on_gap: false,
             absent: BTreeSet::new(),
             marks: 0,
+        }
+    }
+
+    /// How the events of every source are counted.
+    pub fn ingest_settings(&self) -> IngestSettings {
+        IngestSettings {
+            roll_ups: self.roll_ups,
+            ..IngestSettings::default()
         }
     }
 
@@ -166,7 +176,7 @@ impl Instance {
         Instance {
             id,
             ingest: IngestMember::new(IngestSetup {
-                settings: IngestSettings::default(),
+                settings: world.ingest_settings(),
                 partitions: world.partitions,
                 starts_at_end: false,
                 future_max_seconds: 300,

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::super::timeline::{DirectionView, SeriesView, TimelineInsight, TimelineReport};
 use super::text;
+use crate::model::roll_up_in_words;
 
 /// Series that have a lane of their own.
 const LANES_MAX: usize = 60;
@@ -85,9 +86,17 @@ pub fn lanes(report: &TimelineReport) -> Lanes<'_> {
     }
 }
 
-/// What a series counts: `GetRole AccessDenied`.
+/// What a series counts: `GetRole AccessDenied`, `all APIs of iam.amazonaws.com`.
 pub fn api(series: &SeriesView) -> String {
-    format!("{} {}", series.event_name, series.error_code)
+    let SeriesView {
+        account,
+        event_source,
+        event_name,
+        ..
+    } = series;
+    let name = roll_up_in_words(account, event_source, event_name);
+    let name = name.as_ref().unwrap_or(event_name);
+    format!("{name} {}", series.error_code)
         .trim_end()
         .to_string()
 }
@@ -98,7 +107,7 @@ pub fn place(series: &SeriesView) -> String {
     let known: Vec<&str> = parts
         .iter()
         .map(|part| part.as_str())
-        .filter(|part| !part.is_empty())
+        .filter(|part| !["", "*"].contains(part))
         .collect();
     known.join(", ")
 }
@@ -176,5 +185,32 @@ impl Span {
                 }
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(key: [&str; 5], expected: [&str; 2]) {
+        let series = SeriesView {
+            account: key[0].to_string(),
+            region: key[1].to_string(),
+            event_source: key[2].to_string(),
+            event_name: key[3].to_string(),
+            error_code: key[4].to_string(),
+            ..SeriesView::default()
+        };
+        assert_eq!([api(&series), place(&series)], expected);
+    }
+
+    #[test]
+    fn a_series_is_named_by_what_it_counts_and_where() {
+        check(["1", "r", "iam", "GetRole", ""], ["GetRole", "iam, 1, r"]);
+        let denied = ["GetRole Denied", "iam"];
+        check(["", "", "iam", "GetRole", "Denied"], denied);
+        check(["1", "r", "iam", "*", ""], ["all APIs of iam", "iam, 1, r"]);
+        let of_account = ["all APIs of account 1 Denied", "1"];
+        check(["1", "*", "*", "*", "Denied"], of_account);
     }
 }
