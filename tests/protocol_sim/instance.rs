@@ -402,14 +402,17 @@ impl Instance {
             self.say(broker, vec![record], &everywhere);
             return;
         }
+        let decided = leader.decide(&self.coordination);
+        if !decided.is_empty() {
+            for record in decided {
+                broker.coordination.append(record);
+            }
+            return;
+        }
         let answers = leader.answers(&self.coordination);
         if !answers.is_empty() {
             let everywhere = relayed(&answers);
             self.say(broker, answers, &everywhere);
-            return;
-        }
-        for record in leader.decide(&self.coordination) {
-            broker.coordination.append(record);
         }
     }
 

@@ -307,17 +307,18 @@ impl Coordinator<'_> {
                 return self.say(leading, vec![record], &everywhere);
             }
         }
-        let answers = leading.leader.answers(&self.coordination);
-        if !answers.is_empty() {
-            tell_answers(&answers);
-            let everywhere = relayed(&answers);
-            return self.say(leading, answers, &everywhere);
-        }
         let decided = leading.leader.decide(&self.coordination);
-        if decided.is_empty() {
+        if !decided.is_empty() {
+            return self.tell(leading, decided);
+        }
+        // However many there are, engines wait for none of them.
+        let answers = leading.leader.answers(&self.coordination);
+        if answers.is_empty() {
             return Ok(());
         }
-        self.tell(leading, decided)
+        tell_answers(&answers);
+        let everywhere = relayed(&answers);
+        self.say(leading, answers, &everywhere)
     }
 
     /// Writes origin and thresholds without a transaction, since every instance waits for them: of

@@ -34,6 +34,8 @@ pub struct KnowledgeTopic {
     coordination: Coordination,
     /// Refusals that were read, by request.
     refused: BTreeMap<u128, String>,
+    /// What stood there at first was read.
+    has_met_end: bool,
 }
 
 /// What became of a request.
@@ -62,8 +64,9 @@ impl KnowledgeTopic {
             reader,
             coordination: Coordination::default(),
             refused: BTreeMap::new(),
+            has_met_end: false,
         };
-        read.read_on(READ_TIMEOUT, &|_, is_at_end| is_at_end)?;
+        read.read_on(READ_TIMEOUT, &|read| read.has_met_end)?;
         Ok(read)
     }
 
@@ -91,7 +94,7 @@ impl KnowledgeTopic {
             self.request(record)?;
         }
         let (id, number) = (record.id, record.id.as_u128());
-        self.read_on(ANSWER_TIMEOUT, &|read, _| {
+        self.read_on(ANSWER_TIMEOUT, &|read| {
             read.coordination.is_known(id) || read.refused.contains_key(&number)
         })?;
         Ok(self.answer(id))
@@ -128,20 +131,18 @@ impl KnowledgeTopic {
         })
     }
 
-    /// Reads on until enough is read, as `is_enough` finds when it is told whether the end was met,
-    /// or until `timeout`, which is an error before the first end.
+    /// Reads on until enough is read, or until `timeout`, which is an error before the first end.
     fn read_on(
         &mut self,
         timeout: Duration,
-        is_enough: &dyn Fn(&Self, bool) -> bool,
+        is_enough: &dyn Fn(&Self) -> bool,
     ) -> Result<(), RunError> {
         let began = Instant::now();
         let mut trouble = None;
-        let mut has_met_end = false;
-        while !is_enough(self, has_met_end) {
+        while !is_enough(self) {
             if began.elapsed() >= timeout {
                 let reason = trouble.unwrap_or_else(|| "no answer from the brokers".to_string());
-                return match has_met_end {
+                return match self.has_met_end {
                     true => Ok(()),
                     false => Err(RunError::Kafka(format!(
                         "topic {} cannot be read: {reason}",
@@ -156,7 +157,7 @@ impl KnowledgeTopic {
                     Err(error) => return Err(RunError::Failed(error)),
                 },
                 Polled::End => {
-                    has_met_end = true;
+                    self.has_met_end = true;
                     continue;
                 }
                 Polled::Failed(error) => {
