@@ -90,6 +90,7 @@ impl FeedbackCommand {
             ));
         };
         let settings = self.config.load()?;
+        let place = KnowledgePlace::of(&settings)?;
         let from = in_force_from(self.from);
         let said = match (verdict, self.until) {
             (Verdict::Expected, Some(until)) if until.after(from) > from => Said::Expected {
@@ -113,7 +114,7 @@ impl FeedbackCommand {
             (Verdict::NewNormal, None) => Said::NewNormal,
         };
         let record = Knowledge::new(from, &owner, &reason, Known::Feedback { insight, said });
-        KnowledgePlace::of(&settings)?.add(&record, |_| Ok(()))?;
+        place.add(&record, |_| Ok(()))?;
         print(format!("{}\n", record.id).as_bytes())
     }
 }

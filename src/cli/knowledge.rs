@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::arguments::parse_time;
 use super::{CliError, Exit};
+#[cfg(feature = "kafka")]
+use crate::config::KafkaSettings;
 use crate::config::{Seconds, Settings};
 use crate::formats::{KnowledgeRead, OWNER_BYTES_MAX, REASON_BYTES_MAX, check_text};
 use crate::model::{EventTime, Feedback, Knowledge, Minute};
@@ -61,7 +63,7 @@ fn file(settings: &Settings) -> Option<KnowledgeFile> {
 pub enum KnowledgePlace {
     File(KnowledgeFile),
     #[cfg(feature = "kafka")]
-    Topic(Box<KnowledgeTopic>),
+    Topic(Box<KafkaSettings>),
 }
 
 impl KnowledgePlace {
@@ -72,8 +74,8 @@ impl KnowledgePlace {
         }
         #[cfg(feature = "kafka")]
         if !settings.service.kafka.input_topics.is_empty() {
-            let topic = KnowledgeTopic::read(&settings.service.kafka).map_err(failed)?;
-            return Ok(KnowledgePlace::Topic(Box::new(topic)));
+            let kafka = settings.service.kafka.clone();
+            return Ok(KnowledgePlace::Topic(Box::new(kafka)));
         }
         Err(CliError::Usage(
             "knowledge.path is not set: name the file that knowledge is kept in, in the \
@@ -88,7 +90,8 @@ impl KnowledgePlace {
         match self {
             KnowledgePlace::File(file) => read(file, settings),
             #[cfg(feature = "kafka")]
-            KnowledgePlace::Topic(topic) => {
+            KnowledgePlace::Topic(kafka) => {
+                let topic = KnowledgeTopic::read(kafka).map_err(failed)?;
                 let waiting = topic.requests().len();
                 if waiting > 0 {
                     tracing::warn!(
@@ -110,7 +113,8 @@ impl KnowledgePlace {
         match self {
             KnowledgePlace::File(file) => file.append(record, check).map(|_| ()),
             #[cfg(feature = "kafka")]
-            KnowledgePlace::Topic(mut topic) => {
+            KnowledgePlace::Topic(kafka) => {
+                let mut topic = KnowledgeTopic::read(&kafka).map_err(failed)?;
                 let mut held = topic.known();
                 held.extend(topic.requests());
                 check(&held)?;

@@ -142,6 +142,7 @@ impl MuteCommand {
 impl AddCommand {
     fn run(self) -> Result<Exit, CliError> {
         let settings = self.config.load()?;
+        let place = KnowledgePlace::of(&settings)?;
         let scope = self.scope.parse()?;
         if scope == Scope::default() {
             let text = "name at least one part of what is to be muted; --account '*' is everything";
@@ -156,7 +157,7 @@ impl AddCommand {
         }
         let WhyArguments { owner, reason } = &self.why;
         let record = Knowledge::new(from, owner, reason, Known::Mute { scope, until });
-        KnowledgePlace::of(&settings)?.add(&record, |_| Ok(()))?;
+        place.add(&record, |_| Ok(()))?;
         print(format!("{}\n", record.id).as_bytes())
     }
 }
