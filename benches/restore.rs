@@ -17,7 +17,7 @@ use insightd::detect::budget::Class;
 use insightd::detect::fleet::{Fleet, HourReport, Thresholds};
 use insightd::detect::{DetectSettings, Engine, FleetScope, Output};
 use insightd::model::Minute;
-use insightd::protocol::{Checkpoint, CheckpointName};
+use insightd::protocol::{Checkpoint, CheckpointName, Heard};
 use insightd::service::run::{Checkpointing, Loading};
 use insightd::store::CheckpointStore;
 use rustix::time::{ClockId, clock_gettime};
@@ -100,6 +100,7 @@ fn save_all(store: &CheckpointStore, settings: &Settings, drawn: usize) -> BTree
                 name: name(engine.digest()),
                 is_rebuilt: false,
                 canonical: settings.canonical.clone(),
+                heard: Heard::default(),
                 snapshot,
             });
             checkpoints.finish();
@@ -135,7 +136,7 @@ fn load_all(store: &CheckpointStore, digests: &BTreeMap<u32, u64>) -> (Duration,
             partition, result, ..
         } in checkpoints.loaded()
         {
-            let (engine, ..) = result.expect("a checkpoint that can be read");
+            let engine = result.expect("a checkpoint that can be read").engine;
             assert_eq!(
                 engine.digest(),
                 digests[&partition],

@@ -20,7 +20,7 @@ fn settings(feedback: &[Feedback]) -> DetectSettings {
     DetectSettings {
         fixed_z: Some(3.0),
         bucket_minutes: 60,
-        feedback: Arc::from(feedback),
+        feedback: Arc::new(feedback.to_vec()),
         ..DetectSettings::default()
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use insightd::sink::kafka::{OutgoingRecord, TransactionEnd, TransactionProducer};
+use insightd::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd, TransactionProducer};
 use insightd::source::kafka::{GroupConsumer, Place, Polled, Rebalance};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
@@ -20,6 +20,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::RDKafkaApiKey as Api;
 use rdkafka::types::RDKafkaRespErr::{
     self as Code, RD_KAFKA_RESP_ERR__TRANSPORT as CUT_OFF,
+    RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED as CLUSTER_DENIED,
     RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS as CONCURRENT_TRANSACTIONS,
     RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS as LOADING,
     RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE as NO_COORDINATOR,
@@ -284,6 +285,33 @@ fn a_producer_begins_as_soon_as_there_is_a_coordinator() {
         .cluster
         .request_errors(Api::InitProducerId, &[NAME_DENIED]);
     assert!(brokers.try_producer().is_err());
+}
+
+/// A user without the right to write was told that a request stood on the topic: the client drops
+/// what it has for a fatal error, and says of each record only that it was purged.
+#[test]
+fn what_a_plain_producer_may_not_write_is_not_taken_for_written() {
+    for error in [CLUSTER_DENIED, TOPIC_DENIED] {
+        let brokers = Brokers::start();
+        let api = match error {
+            CLUSTER_DENIED => Api::InitProducerId,
+            _ => Api::Produce,
+        };
+        brokers.cluster.request_errors(api, &[error; 100]);
+        let producer = PlainProducer::begin_prompt(&brokers.properties).expect("a producer");
+        let sent = producer.send(&OutgoingRecord {
+            topic: TOPIC,
+            partition: Some(0),
+            key: None,
+            value: b"request",
+            headers: Vec::new(),
+        });
+        let reason = match sent {
+            Ok(()) => producer.flush().expect_err("it is not there"),
+            Err(error) => error.to_string(),
+        };
+        assert!(reason.contains("authorization failed"), "{reason}");
+    }
 }
 
 #[test]

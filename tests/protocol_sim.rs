@@ -13,15 +13,21 @@ mod commits;
 mod failures;
 #[path = "protocol_sim/instance.rs"]
 mod instance;
+#[path = "protocol_sim/knowing.rs"]
+mod knowing;
 #[path = "protocol_sim/random.rs"]
 mod random;
 #[path = "protocol_sim/traffic.rs"]
 mod traffic;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use insightd::detect::{Engine, FleetScope, Output};
 use insightd::formats::write_insight;
 use insightd::ingest::Ingest;
-use insightd::model::{EventBatch, LogRecord, RollUps};
+use insightd::model::{EventBatch, Feedback, InsightEvent, Knowledge, LogRecord, Mute, RollUps};
+use insightd::protocol::CoordinationRecord;
 
 use broker::{Broker, DETECT, INGEST};
 use instance::{CommitFate, Instance, World, canonical, context, settings};
@@ -32,8 +38,30 @@ const STEPS_MAX: u64 = 400_000;
 
 /// What one engine says that sees every source to its end.
 fn in_peace(world: &World) -> Vec<Vec<u8>> {
+    in_peace_knowing(world, &[])
+}
+
+/// The same where somebody knows better than the data.
+fn in_peace_knowing(world: &World, knowledge: &[Knowledge]) -> Vec<Vec<u8>> {
+    let mutes = Mute::all(knowledge);
+    let context = context(&canonical(&world.settings));
+    let mut lines = Vec::new();
+    for event in &decided_in_peace(world, knowledge) {
+        if mutes.iter().any(|mute| mute.hides(event)) {
+            continue;
+        }
+        let mut line = Vec::new();
+        write_insight(event, &context, &mut line);
+        line.pop();
+        lines.push(line);
+    }
+    lines
+}
+
+fn decided_in_peace(world: &World, knowledge: &[Knowledge]) -> Vec<InsightEvent> {
     let mut whole = world.settings.clone();
     whole.fleet = FleetScope::Whole;
+    whole.feedback = Feedback::all(knowledge).into();
     let mut engine = Engine::new(whole);
     let mut output = Output::default();
     let mut records = Vec::new();
@@ -63,15 +91,7 @@ fn in_peace(world: &World) -> Vec<Vec<u8>> {
             engine.apply(&record, &mut output);
         }
     }
-    let mut lines = Vec::new();
-    let context = context(&canonical(&world.settings));
-    for event in &output.insights {
-        let mut line = Vec::new();
-        write_insight(event, &context, &mut line);
-        line.pop();
-        lines.push(line);
-    }
-    lines
+    output.insights
 }
 
 /// A world in which things go wrong.
@@ -85,6 +105,9 @@ struct Chaos {
     leader: u32,
     mismatches: u64,
     steps: u64,
+    /// What people will ask to be known, and what they have asked.
+    to_ask: VecDeque<Arc<Knowledge>>,
+    asked: Vec<Arc<Knowledge>>,
 }
 
 impl Chaos {
@@ -103,6 +126,11 @@ impl Chaos {
             service: seed % 2 == 1,
             account: seed % 2 == 1,
         };
+        let decided = decided_in_peace(&world, &[]);
+        let to_ask: VecDeque<_> = knowing::draw(&mut random, &decided).into();
+        if random.happens(20) {
+            world.known_max = to_ask.len() / 2;
+        }
         let mut chaos = Chaos {
             broker: Broker::new(partitions),
             world,
@@ -113,7 +141,15 @@ impl Chaos {
             leader: 0,
             mismatches: 0,
             steps: 0,
+            to_ask,
+            asked: Vec::new(),
         };
+        // Half of them know it all beforehand, so that it is in force everywhere in time.
+        if chaos.random.happens(50) {
+            while !chaos.to_ask.is_empty() {
+                chaos.request();
+            }
+        }
         let count = chaos.random.between(1, 4);
         for _ in 0..count {
             chaos.join();
@@ -152,6 +188,24 @@ impl Chaos {
             }
         }
         self.leader = living[self.random.below(living.len() as u64) as usize];
+    }
+
+    /// Somebody asks for something to be known, or for what was asked before once more.
+    fn request(&mut self) {
+        let again = self.random.below(self.asked.len() as u64 + 1) as usize;
+        let again = self.asked.get(again).filter(|_| self.random.happens(30));
+        let record = match again {
+            Some(record) => record.clone(),
+            None => match self.to_ask.pop_front() {
+                Some(record) => {
+                    self.asked.push(record.clone());
+                    record
+                }
+                None => return,
+            },
+        };
+        let request = CoordinationRecord::Request { record };
+        self.broker.coordination.append(request);
     }
 
     /// Something goes wrong, or a member comes or goes.
@@ -203,6 +257,9 @@ impl Chaos {
 
     fn step(&mut self, is_troubled: bool) {
         self.steps += 1;
+        if is_troubled && self.random.below(200) == 0 {
+            self.request();
+        }
         let index = self.random.below(self.instances.len() as u64) as usize;
         let fate = if is_troubled {
             self.fate()
@@ -229,10 +286,15 @@ impl Chaos {
                 instance.read_coordination(broker, most);
             }
             3 => instance.deliver_told(broker),
-            4 if instance.id == self.leader => {
+            4 if instance.id == self.leader || (instance.leads() && random.happens(50)) => {
                 let now_ms = self.now_ms;
                 instance.lead(broker, world, world.sources.len() as u32, now_ms);
+                // Its producer is lost, or it does not learn how the transaction ended.
+                if is_troubled && random.happens(5) {
+                    instance.lead_no_more();
+                }
             }
+            4 => instance.lead_no_more(),
             _ => {
                 self.now_ms += 5;
                 instance.tick(broker, self.now_ms, fate);
@@ -292,6 +354,9 @@ impl Chaos {
             }
             self.disturb();
         }
+        while !self.to_ask.is_empty() {
+            self.request();
+        }
         while !self.is_done() {
             self.step(false);
             if self.steps >= STEPS_MAX {
@@ -310,11 +375,34 @@ fn sorted(mut lines: Vec<Vec<u8>>) -> Vec<String> {
         .collect()
 }
 
-fn check(seed: u64) -> usize {
+/// What a seed showed.
+#[derive(Default)]
+struct Seen {
+    insights: u64,
+    hidden: u64,
+    /// Whether what was known was in force everywhere in time, and changed something.
+    is_as_replayed: bool,
+    came_late: bool,
+}
+
+fn check(seed: u64) -> Seen {
     let mut chaos = Chaos::new(seed);
-    let expected = sorted(in_peace(&chaos.world));
+    let silent = sorted(in_peace(&chaos.world));
     chaos.run();
+    let known = knowing::check_answers(&chaos.broker, &chaos.asked, chaos.world.known_max);
+    let told = knowing::told_by_logs(&chaos.broker, &chaos.world);
+    let expected = sorted(told.lines);
+    if told.is_in_time {
+        let peace = sorted(in_peace_knowing(&chaos.world, &known));
+        assert_eq!(peace, expected, "seed {seed}: a replay that knows it all");
+    }
     let found = sorted(std::mem::take(&mut chaos.broker.outputs));
+    let mut hidden = told.hidden;
+    hidden.sort();
+    let muted = chaos.broker.muted.iter();
+    let mut muted: Vec<_> = muted.map(|one| (one.mute, one.insight, one.edge)).collect();
+    muted.sort();
+    assert_eq!(muted, hidden, "seed {seed}: what is counted as muted");
     let again = format!(
         "INSIGHTD_SIM_SEEDS={seed}..{} cargo test --test protocol_sim",
         seed + 1
@@ -322,13 +410,23 @@ fn check(seed: u64) -> usize {
     assert_eq!(expected, found, "seed {seed}; {again}");
     assert_eq!(chaos.mismatches, 0, "seed {seed}: states differ; {again}");
     for instance in &chaos.instances {
+        let heard = instance.coordination().known().iter();
+        assert!(
+            heard.map(|one| &**one).eq(known.iter()),
+            "seed {seed}: everybody knows"
+        );
         assert_eq!(
             instance.continuity(),
             (0, 0),
             "seed {seed}: batches; {again}"
         );
     }
-    found.len()
+    Seen {
+        insights: found.len() as u64,
+        hidden: hidden.len() as u64,
+        is_as_replayed: told.is_in_time && found != silent,
+        came_late: !told.is_in_time,
+    }
 }
 
 #[test]
@@ -339,11 +437,24 @@ fn whatever_fails_nothing_is_lost_and_nothing_is_said_twice() {
         .expect("INSIGHTD_SIM_SEEDS is FROM..TO");
     let seeds: std::ops::Range<u64> =
         from.parse().expect("a number")..to.parse().expect("a number");
-    let insights: usize = seeds.clone().map(check).sum();
+    let (mut insights, mut hidden, mut in_time, mut late) = (0, 0, 0, 0);
+    for seen in seeds.clone().map(check) {
+        insights += seen.insights;
+        hidden += seen.hidden;
+        in_time += u64::from(seen.is_as_replayed);
+        late += u64::from(seen.came_late);
+    }
     let count = seeds.end - seeds.start;
-    println!("{count} seeds, {insights} insights, each as in peace");
-    assert!(
-        insights as u64 > count,
-        "traffic without incidents proves nothing"
+    println!(
+        "{count} seeds, {insights} insights, each as in peace; {hidden} hidden; knowledge changed \
+         {in_time} seeds as it does a replay, and came late in {late}"
     );
+    assert!(insights > count, "traffic without incidents proves nothing");
+    if count >= 100 {
+        let least = insights.min(hidden).min(10 * in_time).min(10 * late);
+        assert!(
+            least > count,
+            "what people know has to show, in time and late"
+        );
+    }
 }

@@ -3,6 +3,11 @@
 //! Made fleets with planted incidents go through a whole engine and through kept rates, surveys and
 //! parts; records and thresholds have to be equal for any split of the work.
 
+#[path = "tuning/service_stage.rs"]
+mod service_stage;
+#[path = "tuning/sim.rs"]
+mod sim;
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,9 +21,9 @@ use insightd::detect::{DetectSettings, Engine, Output};
 use insightd::formats::{RecordContext, write_insight};
 use insightd::ingest::{RatesIngest, RowsSettings};
 use insightd::model::{
-    AttributionDelta, Dimension, Direction, EventTime, Feedback, InsightEvent, InsightType,
-    Judgement, LogRecord, Minute, Progress, RatesBuilder, Said, Scope, ScoreRow, SeriesRef,
-    SourceCategory, SourceState,
+    AttributionDelta, Dimension, Direction, Edge, EventTime, Feedback, InsightEvent, InsightType,
+    Judgement, Knowledge, Known as KnownOf, LogRecord, Minute, Mute, Progress, RatesBuilder, Said,
+    Scope, ScoreRow, SeriesRef, SourceCategory, SourceState,
 };
 use insightd::service::Sweep;
 use insightd::synth::Random;
@@ -298,6 +303,116 @@ fn a_sweep_heeds_feedback() {
     let expected: Vec<String> = grid.iter().map(|one| whole(&records, one)).collect();
     check_sweep(0, &records, &grid, &expected, 2);
     assert_ne!(expected[0], whole(&records, &budget(200.0)));
+}
+
+/// What a replay decides.
+fn decided(records: &[LogRecord], settings: &DetectSettings) -> Vec<InsightEvent> {
+    let mut engine = Engine::new(settings.clone());
+    let mut output = Output::default();
+    for record in records {
+        assert_eq!(engine.apply(record, &mut output), None);
+    }
+    output.insights
+}
+
+/// Something said of every insight that is over soon enough, and a mute over one day.
+fn knowledge_of(insights: &[InsightEvent]) -> Vec<Knowledge> {
+    let until = Minute(FIRST + DAYS * 1440);
+    let mut knowledge = Vec::new();
+    for (number, one) in insights.iter().enumerate() {
+        let said = [Said::True, Said::Expected { until }, Said::NewNormal][number % 3];
+        let insight = one.shared_event_id;
+        let from = Minute(one.decided_at.0 + 90);
+        let what = KnownOf::Feedback { insight, said };
+        knowledge.push(Knowledge::new(from, "test", "it was seen", what));
+    }
+    for direction in [Direction::Up, Direction::Down] {
+        let scope = Scope {
+            event_name: Some(Pattern::new("Call[0-2]*").expect("a pattern")),
+            direction: Some(direction),
+            ..Scope::default()
+        };
+        let what = KnownOf::Mute {
+            scope: Box::new(scope),
+            until: Minute(FIRST + 6 * 1440),
+        };
+        knowledge.push(Knowledge::new(
+            Minute(FIRST + 4 * 1440),
+            "test",
+            "why",
+            what,
+        ));
+    }
+    knowledge
+}
+
+/// The service splits its log over partitions and its work over processes, each as far as it has
+/// come: it publishes the bytes that a replay writes and a sweep decides, whoever knows what.
+#[test]
+fn the_service_says_what_replays_and_sweeps_say() {
+    let fixed = DetectSettings {
+        fixed_z: Some(3.0),
+        ..DetectSettings::default()
+    };
+    let mut hidden = 0;
+    for (seed, partitions, settings) in [
+        (31, 4, budget(200.0)),
+        (32, 1, budget(40.0)),
+        (33, 8, fixed),
+    ] {
+        let records = records(seed);
+        let knowledge = knowledge_of(&decided(&records, &settings));
+        assert!(knowledge.len() > 10, "seed {seed}: {}", knowledge.len());
+        let mut told = Vec::new();
+        for known in [&[][..], &knowledge] {
+            let settings = DetectSettings {
+                feedback: Feedback::all(known).into(),
+                ..settings.clone()
+            };
+            let all = decided(&records, &settings);
+            let grid = std::slice::from_ref(&settings);
+            check_sweep(seed, &records, grid, &[written(&all)], 2);
+            let keys = all.iter().map(|event| {
+                let is_start = event.edge == Edge::Start;
+                (event.decided_at, event.series.clone(), is_start)
+            });
+            assert!(keys.is_sorted(), "by minute, series, End before Start");
+            let mutes = Mute::all(known);
+            let is_hidden = |event: &&InsightEvent| mutes.iter().any(|mute| mute.hides(event));
+            let (muted, expected): (Vec<&InsightEvent>, _) = all.iter().partition(is_hidden);
+            let (found, counted) = service_stage::run(&records, &settings, partitions, known, seed);
+            assert_eq!(counted.len(), muted.len(), "seed {seed}: what mutes hide");
+            hidden += muted.len();
+            let expected = lines_of_service(&expected, &settings);
+            assert_eq!(
+                sorted_texts(found),
+                sorted_texts(expected.clone()),
+                "seed {seed}"
+            );
+            told.push(expected);
+        }
+        assert_ne!(told[0], told[1], "seed {seed}: what is known shows");
+    }
+    assert!(hidden > 4, "{hidden} ends are hidden");
+}
+
+/// Records as the simulated service writes them.
+fn lines_of_service(insights: &[&InsightEvent], settings: &DetectSettings) -> Vec<Vec<u8>> {
+    let context = sim::instance::context(&sim::instance::canonical(settings));
+    let lines = insights.iter().map(|event| {
+        let mut line = Vec::new();
+        write_insight(event, &context, &mut line);
+        line.pop();
+        line
+    });
+    lines.collect()
+}
+
+fn sorted_texts(lines: Vec<Vec<u8>>) -> Vec<String> {
+    let texts = lines.into_iter().map(String::from_utf8);
+    let mut texts: Vec<String> = texts.map(|text| text.expect("records are text")).collect();
+    texts.sort();
+    texts
 }
 
 /// Rows of rates, whose series appear and vanish, come back from the kept form as they were.

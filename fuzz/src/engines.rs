@@ -1,10 +1,12 @@
 //! Small engines with something in every part of their state, and streams to go on with.
 
+use std::sync::Arc;
+
 use insightd::detect::settings::Profile;
 use insightd::detect::{DetectSettings, Engine, Output};
 use insightd::model::{
-    AttributionDelta, Dimension, EventTime, InsightType, LogRecord, Minute, Progress, Rates,
-    RatesBuilder, SeriesRef, SourceCategory, SourceState,
+    AttributionDelta, Dimension, EventTime, InsightType, Knowledge, Known, LogRecord, Minute,
+    Progress, Rates, RatesBuilder, Said, SeriesRef, SourceCategory, SourceState,
 };
 
 /// 2026-01-05T10:00:00Z.
@@ -96,7 +98,21 @@ pub fn records() -> Vec<LogRecord> {
         progress(FIRST + 1),
         LogRecord::Rates(rates(FIRST + 1, 0, 1, 1 << 40)),
         progress(FIRST + 2),
+        LogRecord::Knowledge {
+            number: 300,
+            record: Arc::new(feedback()),
+        },
     ]
+}
+
+fn feedback() -> Knowledge {
+    let said = Known::Feedback {
+        insight: "5f9b2c1e-0000-4000-8000-000000000001"
+            .parse()
+            .expect("a UUID"),
+        said: Said::NewNormal,
+    };
+    Knowledge::new(Minute(FIRST), "me", "why", said)
 }
 
 /// Runs `buckets` buckets of steady traffic of series 0 and 1, with a burst of series 2 at the

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::arguments::{ConfigArgument, parse_time};
 use super::knowledge::{
-    TimeOrSpan, file_to_write, in_force_from, load, parse_owner, parse_reason, print,
+    KnowledgePlace, TimeOrSpan, in_force_from, parse_owner, parse_reason, print,
 };
 use super::{CliError, Exit};
 use crate::formats::write_knowledge;
@@ -90,7 +90,7 @@ impl FeedbackCommand {
             ));
         };
         let settings = self.config.load()?;
-        let file = file_to_write(&settings)?;
+        let place = KnowledgePlace::of(&settings)?;
         let from = in_force_from(self.from);
         let said = match (verdict, self.until) {
             (Verdict::Expected, Some(until)) if until.after(from) > from => Said::Expected {
@@ -114,7 +114,7 @@ impl FeedbackCommand {
             (Verdict::NewNormal, None) => Said::NewNormal,
         };
         let record = Knowledge::new(from, &owner, &reason, Known::Feedback { insight, said });
-        file.append(&record, |_| Ok::<(), CliError>(()))?;
+        place.add(&record, |_| Ok(()))?;
         print(format!("{}\n", record.id).as_bytes())
     }
 }
@@ -122,8 +122,7 @@ impl FeedbackCommand {
 impl ListCommand {
     fn run(self) -> Result<Exit, CliError> {
         let settings = self.config.load()?;
-        file_to_write(&settings)?;
-        let knowledge = load(&settings)?;
+        let knowledge = KnowledgePlace::of(&settings)?.read(&settings)?;
         if self.export {
             let lines: Vec<u8> = knowledge.iter().flat_map(write_knowledge).collect();
             return print(&lines);

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use super::arguments::parse_time;
 use super::{CliError, Exit};
+#[cfg(feature = "kafka")]
+use crate::config::KafkaSettings;
 use crate::config::{Seconds, Settings};
 use crate::formats::{KnowledgeRead, OWNER_BYTES_MAX, REASON_BYTES_MAX, check_text};
 use crate::model::{EventTime, Feedback, Knowledge, Minute};
+#[cfg(feature = "kafka")]
+use crate::service::run::{Asked, KnowledgeTopic, RunError};
 use crate::sink::Target;
-use crate::store::{KnowledgeFile, KnowledgeLimits};
+use crate::store::KnowledgeFile;
 
 /// What the settings' file of knowledge holds; nothing without one.
 pub fn load(settings: &Settings) -> Result<Arc<[Knowledge]>, CliError> {
@@ -49,25 +53,90 @@ fn read(file: &KnowledgeFile, settings: &Settings) -> Result<Vec<Knowledge>, Cli
 }
 
 /// The file that the settings name.
-pub fn file(settings: &Settings) -> Option<KnowledgeFile> {
-    let knowledge = &settings.knowledge;
-    let limits = KnowledgeLimits {
-        bytes_max: knowledge.bytes_max,
-        records_max: knowledge.records_max,
-    };
-    let path = knowledge.path.as_deref()?;
+fn file(settings: &Settings) -> Option<KnowledgeFile> {
+    let path = settings.knowledge.path.as_deref()?;
+    let limits = settings.knowledge.limits();
     Some(KnowledgeFile::new(Path::new(path), limits))
 }
 
-/// The same where a command is about it.
-pub fn file_to_write(settings: &Settings) -> Result<KnowledgeFile, CliError> {
-    file(settings).ok_or_else(|| {
-        CliError::Usage(
+/// Where people's knowledge is kept: a file, or what a service's instances agree on.
+pub enum KnowledgePlace {
+    File(KnowledgeFile),
+    #[cfg(feature = "kafka")]
+    Topic(Box<KafkaSettings>),
+}
+
+impl KnowledgePlace {
+    /// The place that the settings name: the file, or with input topics and no file the topic.
+    pub fn of(settings: &Settings) -> Result<Self, CliError> {
+        if let Some(file) = file(settings) {
+            return Ok(KnowledgePlace::File(file));
+        }
+        #[cfg(feature = "kafka")]
+        if !settings.service.kafka.input_topics.is_empty() {
+            let kafka = settings.service.kafka.clone();
+            return Ok(KnowledgePlace::Topic(Box::new(kafka)));
+        }
+        Err(CliError::Usage(
             "knowledge.path is not set: name the file that knowledge is kept in, in the \
-             configuration or as INSIGHTD_KNOWLEDGE__PATH"
+             configuration or as INSIGHTD_KNOWLEDGE__PATH; or give the configuration of a service, \
+             with kafka.input_topics"
                 .to_string(),
-        )
-    })
+        ))
+    }
+
+    /// What is known, in its order.
+    pub fn read(&self, settings: &Settings) -> Result<Vec<Knowledge>, CliError> {
+        match self {
+            KnowledgePlace::File(file) => read(file, settings),
+            #[cfg(feature = "kafka")]
+            KnowledgePlace::Topic(kafka) => {
+                let topic = KnowledgeTopic::read(kafka).map_err(failed)?;
+                let waiting = topic.requests().len();
+                if waiting > 0 {
+                    tracing::warn!(
+                        "{waiting} more wait for an instance of the service, and are not listed"
+                    );
+                }
+                Ok(topic.known())
+            }
+        }
+    }
+
+    /// Records what is known from now on; what is known already, or asked for, is given to `check`
+    /// first, which may refuse.
+    pub fn add(
+        self,
+        record: &Knowledge,
+        check: impl FnOnce(&[Knowledge]) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        match self {
+            KnowledgePlace::File(file) => file.append(record, check).map(|_| ()),
+            #[cfg(feature = "kafka")]
+            KnowledgePlace::Topic(kafka) => {
+                let mut topic = KnowledgeTopic::read(&kafka).map_err(failed)?;
+                let mut held = topic.known();
+                held.extend(topic.requests());
+                check(&held)?;
+                match topic.ask(record).map_err(failed)? {
+                    Asked::Known => {}
+                    Asked::Refused(reason) => {
+                        return Err(CliError::Failure(format!("refused: {reason}")));
+                    }
+                    Asked::Waits => tracing::warn!(
+                        "no instance of the service has answered: the request stands on the \
+                         coordination topic and is heeded when one runs"
+                    ),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(feature = "kafka")]
+fn failed(error: RunError) -> CliError {
+    CliError::Failure(error.to_string())
 }
 
 /// A time of the command line, or a span from now on.

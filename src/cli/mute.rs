@@ -1,12 +1,14 @@
 //! `insightd mute`: insights that nobody wants to be told of for a while.
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use super::arguments::{ConfigArgument, format_named, has_input_failed, parse_time};
 use super::interrupt::Interrupt;
 use super::knowledge::{
-    TimeOrSpan, file_to_write, give, in_force_from, load, parse_owner, parse_reason, print,
+    KnowledgePlace, TimeOrSpan, give, in_force_from, parse_owner, parse_reason, print,
 };
 use super::{CliError, Exit};
 use crate::formats::{RecordContext, write_knowledge};
@@ -140,7 +142,7 @@ impl MuteCommand {
 impl AddCommand {
     fn run(self) -> Result<Exit, CliError> {
         let settings = self.config.load()?;
-        let file = file_to_write(&settings)?;
+        let place = KnowledgePlace::of(&settings)?;
         let scope = self.scope.parse()?;
         if scope == Scope::default() {
             let text = "name at least one part of what is to be muted; --account '*' is everything";
@@ -155,7 +157,7 @@ impl AddCommand {
         }
         let WhyArguments { owner, reason } = &self.why;
         let record = Knowledge::new(from, owner, reason, Known::Mute { scope, until });
-        file.append(&record, |_| Ok::<(), CliError>(()))?;
+        place.add(&record, |_| Ok(()))?;
         print(format!("{}\n", record.id).as_bytes())
     }
 }
@@ -163,11 +165,11 @@ impl AddCommand {
 impl RemoveCommand {
     fn run(self) -> Result<Exit, CliError> {
         let settings = self.config.load()?;
-        let file = file_to_write(&settings)?;
+        let place = KnowledgePlace::of(&settings)?;
         let WhyArguments { owner, reason } = &self.why;
         let what = Known::Unmute { mute: self.id };
         let record = Knowledge::new(in_force_from(self.from), owner, reason, what);
-        file.append(&record, |held| {
+        place.add(&record, |held| {
             let mutes = Mute::all(held);
             let Some(mute) = mutes.iter().find(|mute| mute.id == self.id) else {
                 return Err(CliError::Failure(format!("there is no mute {}", self.id)));
@@ -185,8 +187,8 @@ impl RemoveCommand {
 impl ListCommand {
     fn run(self) -> Result<Exit, CliError> {
         let mut settings = self.config.load_for_a_look()?;
-        file_to_write(&settings)?;
-        let knowledge = load(&settings)?;
+        let place = KnowledgePlace::of(&settings)?;
+        let knowledge: Arc<[Knowledge]> = place.read(&settings)?.into();
         give(&mut settings, &knowledge);
         if self.export {
             let lines: Vec<u8> = knowledge.iter().flat_map(write_knowledge).collect();

@@ -242,6 +242,16 @@ fn the_hash_covers_decisions_and_text_only() {
     }
 }
 
+/// A file that a service would pass over looks as if it were heeded.
+#[test]
+fn the_service_keeps_what_people_know_in_kafka_alone() {
+    let text = "[kafka]\ninput_topics = [\"audit\"]\n[knowledge]\npath = \"x\"\n";
+    let settings = read(text, &[]).unwrap().check().unwrap();
+    let (key, problem) = settings.check_to_run().unwrap_err();
+    assert_eq!(key, "knowledge.path");
+    assert!(problem.contains("`insightd mute`"), "{problem}");
+}
+
 /// The service took a rates log in memory or in files without a word, and kept it in Kafka.
 #[test]
 fn the_service_keeps_the_rates_log_in_kafka_alone() {

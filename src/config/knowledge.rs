@@ -2,6 +2,7 @@
 
 use super::knowledge_written::{WrittenKnowledge, WrittenStories};
 use super::settings::{Problem, problem};
+use crate::model::KnowledgeLimits;
 use crate::view::StorySettings;
 
 /// Where knowledge is kept, and how much of it.
@@ -10,6 +11,15 @@ pub struct KnowledgeSettings {
     pub path: Option<String>,
     pub records_max: usize,
     pub bytes_max: u64,
+}
+
+impl KnowledgeSettings {
+    pub fn limits(&self) -> KnowledgeLimits {
+        KnowledgeLimits {
+            bytes_max: self.bytes_max,
+            records_max: self.records_max,
+        }
+    }
 }
 
 /// Where knowledge is kept.

@@ -10,12 +10,13 @@ use super::written::WrittenScope;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrittenKnowledge {
-    /// File that it is kept in, one JSON object a line, only ever appended to.
+    /// File that it is kept in, one JSON object a line, only ever appended to; a service keeps it
+    /// on the coordination topic instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Records the file may hold; over it nothing is added.
+    /// Records there may be; over it nothing is added.
     pub records_max: u32,
-    /// Bytes the file may have; over it the file is refused.
+    /// Bytes it may have; over it a file is refused, and a service adds nothing.
     pub bytes_max: u64,
 }
 

@@ -150,8 +150,9 @@ impl Settings {
     /// What `insightd run` needs beyond settings that are right by themselves.
     pub fn check_to_run(&self) -> Result<(), Problem> {
         if self.knowledge.path.is_some() {
-            let text = "the service does not heed knowledge yet: what is known would have to reach \
-                        all partitions at one minute; leave it out, and replay with it";
+            let text = "the service keeps what people know on kafka.coordination_topic: leave this \
+                        out, and give mutes and feedback to the service with `insightd mute` and \
+                        `insightd feedback`";
             return Err(problem("knowledge.path", text));
         }
         if let None | Some(RatesLogName::Kafka) = self.written.rates_log.kind {

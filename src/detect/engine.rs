@@ -147,11 +147,12 @@ impl Engine {
     }
 
     /// Takes one record of the rates log: counts are observed, progress advances time. Settings
-    /// are the caller's to check: it builds the engine from them. A part of a fleet may stop on
+    /// and knowledge are the caller's to look at: it builds the engine from the ones, and gives it
+    /// what it needs of the other ([`Self::hear`]). A part of a fleet may stop on
     /// its way and say what it needs; the next call is then [`Self::resume`].
     pub fn apply(&mut self, record: &LogRecord, out: &mut Output) -> Option<Need> {
         match record {
-            LogRecord::Settings(_) => {}
+            LogRecord::Settings(_) | LogRecord::Knowledge { .. } => {}
             LogRecord::Sources(count) => self.state.watermarks.expect(*count),
             LogRecord::Rates(rates) => {
                 let is_part = self.state.fleet.is_part();

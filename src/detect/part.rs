@@ -4,13 +4,15 @@
 //! The origin, the thresholds and the settings come from outside; reports of hours go there. What
 //! happens in between is the engine's business and the same as for a whole fleet.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::engine::{Engine, State};
 use super::fleet::{HourReport, Thresholds};
 use super::settings::{DetectSettings, Tuning};
 use super::watermark::Continuity;
-use crate::model::Minute;
+use crate::model::{Feedback, Minute};
 
 /// A setting that an engine with a history cannot change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -73,7 +75,7 @@ impl Engine {
         reports.into_iter().map(since_1970).collect()
     }
 
-    /// Goes on with other settings.
+    /// Goes on with other settings, and with the feedback that they bring.
     pub fn reconfigure(&mut self, settings: DetectSettings) -> Result<(), Unchangeable> {
         self.settings.can_become(&settings)?;
         self.tuning = Tuning::new(&settings);
@@ -88,6 +90,11 @@ impl Engine {
         calendars.rebuild(registry, &settings);
         self.settings = settings;
         Ok(())
+    }
+
+    /// Is told one thing more that somebody said of an insight, and heeds it when it is due.
+    pub fn hear(&mut self, feedback: Feedback) {
+        Arc::make_mut(&mut self.settings.feedback).push(feedback);
     }
 
     /// Drops all open incidents without a word: for a state that was rebuilt in another way than

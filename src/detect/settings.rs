@@ -79,7 +79,7 @@ pub struct DetectSettings {
     /// A series has the first whose scope covers it.
     pub calendars: Vec<Calendar>,
     /// What people said of insights; it is no part of the settings hash, as the counts are not.
-    pub feedback: Arc<[Feedback]>,
+    pub feedback: Arc<Vec<Feedback>>,
     pub fleet: FleetScope,
 }
 

@@ -4,8 +4,11 @@
 //! `docs/rates-log.md` describes it byte by byte. Decoding never panics, whatever the bytes, and
 //! never reserves more memory than a small multiple of their number.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
+use super::knowledge_record::{parse_knowledge, write_knowledge};
 use crate::model::{
     AttributionDelta, Dimension, EventTime, InsightType, LogRecord, Minute, Progress, Rates,
     RatesBuilder, SeriesRef, SourceCategory, SourceState,
@@ -19,6 +22,7 @@ const KIND_SOURCES: u8 = 2;
 const KIND_RATES: u8 = 3;
 const KIND_PROGRESS: u8 = 4;
 const KIND_RETIRED: u8 = 5;
+const KIND_KNOWLEDGE: u8 = 6;
 /// Version, kind and checksum.
 const BYTES_MIN: usize = 6;
 const CHECKSUM_BYTES: usize = 4;
@@ -68,6 +72,11 @@ pub fn encode(record: &LogRecord, out: &mut Vec<u8>) {
             out.push(KIND_RETIRED);
             put(out, u64::from(*source));
         }
+        LogRecord::Knowledge { number, record } => {
+            out.push(KIND_KNOWLEDGE);
+            put(out, u64::from(*number));
+            out.extend(write_knowledge(record));
+        }
     }
     let checksum = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(&checksum.to_le_bytes());
@@ -101,6 +110,7 @@ pub fn decode(bytes: &[u8]) -> Result<LogRecord, RecordError> {
         KIND_RATES => LogRecord::Rates(decode_rates(&mut reader)?),
         KIND_PROGRESS => LogRecord::Progress(decode_progress(&mut reader)?),
         KIND_RETIRED => LogRecord::Retired(reader.small()?),
+        KIND_KNOWLEDGE => decode_knowledge(&mut reader)?,
         _ => return Err(RecordError::Malformed("unknown kind of record")),
     };
     match reader.rest {
@@ -248,6 +258,18 @@ fn decode_progress(reader: &mut Reader<'_>) -> Result<Progress, RecordError> {
     })
 }
 
+fn decode_knowledge(reader: &mut Reader<'_>) -> Result<LogRecord, RecordError> {
+    let number = reader.small()?;
+    let line = std::mem::take(&mut reader.rest);
+    let record = parse_knowledge(line).map_err(|_| RecordError::Malformed(NOT_KNOWN))?;
+    // One form only, as of all other records.
+    if write_knowledge(&record) != line {
+        return Err(RecordError::Malformed(NOT_KNOWN));
+    }
+    let record = Arc::new(record);
+    Ok(LogRecord::Knowledge { number, record })
+}
+
 /// LEB128: seven bits a byte, lowest first, the top bit set on all but the last.
 fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -322,6 +344,7 @@ impl<'a> Reader<'a> {
     }
 }
 
+const NOT_KNOWN: &str = "knowledge of a kind that is not known to this build";
 const CUT_SHORT: RecordError = RecordError::Malformed("the body ends too early");
 
 #[cfg(test)]

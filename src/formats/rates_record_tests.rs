@@ -1,8 +1,11 @@
 //! Records survive the way to bytes and back; bytes that are no record are refused politely.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::{Direction, Knowledge, Known, Said, Scope};
 
 type EntryParts = (usize, u32, u64, Vec<(usize, usize, u64)>);
 
@@ -87,7 +90,46 @@ fn any_record() -> impl Strategy<Value = LogRecord> {
         any_rates().prop_map(LogRecord::Rates),
         progress,
         any::<u32>().prop_map(LogRecord::Retired),
+        any_knowledge(),
     ]
+}
+
+fn any_knowledge() -> impl Strategy<Value = LogRecord> {
+    let parts = (
+        any::<u32>(),
+        0u32..1 << 26,
+        1u32..1 << 26,
+        0usize..6,
+        "\\PC{0,20}x",
+    );
+    parts.prop_map(|(number, from, span, what, text)| {
+        let until = Minute(from + span);
+        let insight = uuid::Uuid::from_u128(u128::from(span));
+        let said = |said| Known::Feedback { insight, said };
+        let mute = || {
+            let account = glob::Pattern::escape(&text);
+            let patterns = [
+                Some(account.as_str()),
+                None,
+                Some("a*"),
+                None,
+                None,
+                Some(""),
+            ];
+            let scope = Box::new(Scope::parse(patterns, Some(Direction::Up)).unwrap());
+            Known::Mute { scope, until }
+        };
+        let what = match what {
+            0 => mute(),
+            1 => Known::Unmute { mute: insight },
+            2 => said(Said::True),
+            3 => said(Said::False),
+            4 => said(Said::NewNormal),
+            _ => said(Said::Expected { until }),
+        };
+        let record = Arc::new(Knowledge::new(Minute(from), &text, "why", what));
+        LogRecord::Knowledge { number, record }
+    })
 }
 
 proptest! {

@@ -98,6 +98,14 @@ impl Knowledge {
     }
 }
 
+/// How much may be known; what is over it is refused, and never taken in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnowledgeLimits {
+    /// Of all records as lines.
+    pub bytes_max: u64,
+    pub records_max: usize,
+}
+
 /// A mute with the span that is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mute {
@@ -156,18 +164,20 @@ pub struct Feedback {
 impl Feedback {
     /// The feedback among what is known, in the order in which it was recorded.
     pub fn all(knowledge: &[Knowledge]) -> Vec<Feedback> {
-        let mut all = Vec::new();
-        for one in knowledge {
-            if let Known::Feedback { insight, said } = &one.what {
-                all.push(Feedback {
-                    id: one.id.as_u128(),
-                    insight: insight.as_u128(),
-                    from: one.from,
-                    said: *said,
-                });
-            }
-        }
-        all
+        knowledge.iter().filter_map(Feedback::of).collect()
+    }
+
+    /// What a record says as feedback, if it is some.
+    pub fn of(record: &Knowledge) -> Option<Feedback> {
+        let Known::Feedback { insight, said } = &record.what else {
+            return None;
+        };
+        Some(Feedback {
+            id: record.id.as_u128(),
+            insight: insight.as_u128(),
+            from: record.from,
+            said: *said,
+        })
     }
 }
 

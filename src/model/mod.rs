@@ -20,7 +20,7 @@ pub use insight::{
     InsightEvent,
 };
 pub use judgement::{Explained, Judgement, Reasons, WindowReasons};
-pub use knowledge::{Feedback, Knowledge, Known, Mute, Said};
+pub use knowledge::{Feedback, Knowledge, KnowledgeLimits, Known, Mute, Said};
 pub use prefetch::{prefetch_read, prefetch_whole};
 pub use rates::{
     AttributionDelta, Dimension, LogRecord, Progress, Rates, RatesBuilder, RatesEntry, SourceState,

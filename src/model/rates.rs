@@ -5,9 +5,10 @@
 //! a batch and across batches; the order of entries means nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::series::InsightType;
-use super::{EventTime, Fingerprint, Minute, SeriesRef, SourceCategory};
+use super::{EventTime, Fingerprint, Knowledge, Minute, SeriesRef, SourceCategory};
 
 /// What an attribution value is a value of. The order is that of CloudTrail's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +53,11 @@ pub enum LogRecord {
     Progress(Progress),
     /// A source that time waits for no longer.
     Retired(u32),
+    /// What somebody knows, in force from here on; its number among all that is known, from 0.
+    Knowledge {
+        number: u32,
+        record: Arc<Knowledge>,
+    },
 }
 
 /// Counts per (series, minute) with attribution deltas, and the dictionary they refer to.

@@ -5,10 +5,17 @@
 //! one said, never contradict it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use uuid::Uuid;
 
 use super::coordination_record::{CoordinationRecord, SourceName};
 use crate::detect::fleet::{Fleet, HourReport, Thresholds};
-use crate::model::Minute;
+use crate::formats::write_knowledge;
+use crate::model::{Knowledge, Minute};
+
+/// Requests that may wait for an answer; what is asked beyond it is not heard.
+pub const REQUESTS_MAX: usize = 1000;
 
 /// The state of the coordination topic.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +34,13 @@ pub struct Coordination {
     reports: BTreeMap<u32, Reported>,
     thresholds: BTreeMap<u32, Thresholds>,
     fleet: Option<Fleet>,
+    /// What is known, by number.
+    known: Vec<Arc<Knowledge>>,
+    known_ids: BTreeSet<Uuid>,
+    /// Bytes of all that is known, as lines.
+    known_bytes: u64,
+    /// What somebody asks to be known and nobody has answered.
+    requests: Vec<Arc<Knowledge>>,
 }
 
 /// What a partition said of its beginning.
@@ -90,6 +104,17 @@ impl Coordination {
                     .extend(names.iter().filter_map(|name| self.index.remove(name)));
             }
             CoordinationRecord::Leader { .. } => {}
+            CoordinationRecord::Request { record } => self.add_request(record),
+            CoordinationRecord::Known { number, record } => {
+                if self.known.len() == *number as usize && self.known_ids.insert(record.id) {
+                    self.known_bytes += write_knowledge(record).len() as u64;
+                    self.known.push(Arc::clone(record));
+                }
+                self.requests.retain(|request| request.id != record.id);
+            }
+            CoordinationRecord::Refused { id, .. } => {
+                self.requests.retain(|request| request.id.as_u128() != *id);
+            }
         }
     }
 
@@ -152,6 +177,25 @@ impl Coordination {
                 .is_some_and(|reported| reported.partitions.contains(&partition))
     }
 
+    /// What people know, in the order of its numbers.
+    pub fn known(&self) -> &[Arc<Knowledge>] {
+        &self.known
+    }
+
+    /// Bytes of what is known, as lines.
+    pub fn known_bytes(&self) -> u64 {
+        self.known_bytes
+    }
+
+    pub fn is_known(&self, id: Uuid) -> bool {
+        self.known_ids.contains(&id)
+    }
+
+    /// Requests that nobody has answered, in their order.
+    pub fn requests(&self) -> &[Arc<Knowledge>] {
+        &self.requests
+    }
+
     pub(super) fn reported(&self, hour: u32) -> Option<&Reported> {
         self.reports.get(&hour)
     }
@@ -172,6 +216,13 @@ impl Coordination {
             }
         }
         self.first_sources.get_or_insert(self.named);
+    }
+
+    fn add_request(&mut self, record: &Arc<Knowledge>) {
+        let is_asked = self.requests.iter().any(|request| request.id == record.id);
+        if !is_asked && !self.is_known(record.id) && self.requests.len() < REQUESTS_MAX {
+            self.requests.push(Arc::clone(record));
+        }
     }
 
     fn add_candidate(&mut self, partition: u32, first: Option<Minute>, passed: Minute) {

@@ -4,14 +4,20 @@
 //! whoever holds a partition and are the same whoever that is; everything else comes from the one
 //! leader.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::detect::budget::{Class, SCOPES_MAX, STRATA};
 use crate::detect::fleet::{BINS, Cell, ConfirmedCell, Fleet, HourReport, Thresholds};
+use crate::model::Knowledge;
 
 const VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
+/// Kind of requests. They come from people's machines, so whoever reads passes over what claims to
+/// be one and cannot be read.
+pub const REQUEST_KIND: &str = "request";
 /// Classes that settings can have.
 const CLASSES_MAX: usize = (SCOPES_MAX + 1) * STRATA;
 
@@ -54,6 +60,42 @@ pub enum CoordinationRecord {
     Leader { instance: String, token: u64 },
     /// Sources that time waits for no longer. Named again, each is a new source.
     Retired { names: Vec<SourceName> },
+    /// What somebody asks to be known; whoever may write to the topic may ask.
+    Request {
+        #[serde(with = "knowledge_line")]
+        record: Arc<Knowledge>,
+    },
+    /// It is known, under this number, counted from 0: every partition of the rates log says so
+    /// since the transaction that this is of.
+    Known {
+        number: u32,
+        #[serde(with = "knowledge_line")]
+        record: Arc<Knowledge>,
+    },
+    /// A request, by the identifier of its record, that is not heeded, and why.
+    Refused { id: u128, reason: String },
+}
+
+/// Knowledge as the line that it is in a file.
+mod knowledge_line {
+    use std::sync::Arc;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::formats::{parse_knowledge, write_knowledge};
+    use crate::model::Knowledge;
+
+    pub fn serialize<S: Serializer>(record: &Knowledge, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&write_knowledge(record))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Knowledge>, D::Error> {
+        let line = <&[u8]>::deserialize(from)?;
+        parse_knowledge(line)
+            .map(Arc::new)
+            .map_err(D::Error::custom)
+    }
 }
 
 /// An [`HourReport`] without its empty bins.
@@ -91,6 +133,9 @@ impl CoordinationRecord {
             CoordinationRecord::Thresholds { .. } => "thresholds",
             CoordinationRecord::Leader { .. } => "leader",
             CoordinationRecord::Retired { .. } => "retired",
+            CoordinationRecord::Request { .. } => REQUEST_KIND,
+            CoordinationRecord::Known { .. } => "known",
+            CoordinationRecord::Refused { .. } => "refused",
         }
     }
 

@@ -1,7 +1,10 @@
 //! What a member of the detecting group asks of the shell, and what it tells.
 
-use super::{CheckpointName, CoordinationRecord};
-use crate::model::{InsightEvent, Minute};
+use uuid::Uuid;
+
+use super::{CheckpointName, CoordinationRecord, Heard};
+use crate::detect::Engine;
+use crate::model::{Edge, InsightEvent, InsightType, Minute};
 
 /// What the shell is to do.
 #[derive(Debug, PartialEq)]
@@ -41,6 +44,8 @@ pub enum DetectAction {
 #[derive(Debug, Default, PartialEq)]
 pub struct DetectTransaction {
     pub outputs: Vec<OutputRecord>,
+    /// What was decided and is not published.
+    pub muted: Vec<Muted>,
     /// Partition, next record to read, metadata.
     pub offsets: Vec<(u32, u64, String)>,
 }
@@ -55,6 +60,18 @@ pub struct OutputRecord {
     pub content: OutputContent,
     /// The record as it is published, without a line break.
     pub value: Vec<u8>,
+}
+
+/// An insight that a mute hides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Muted {
+    /// Offset of the record of the rates log that led to it.
+    pub offset: u64,
+    pub mute: Uuid,
+    /// The identifier that Start and End share.
+    pub insight: Uuid,
+    pub insight_type: InsightType,
+    pub edge: Edge,
 }
 
 /// What an output says.
@@ -75,7 +92,19 @@ pub struct Checkpoint {
     pub name: CheckpointName,
     pub is_rebuilt: bool,
     pub canonical: String,
+    pub heard: Heard,
     pub snapshot: Vec<u8>,
+}
+
+/// What a checkpoint holds, read back.
+#[derive(Debug)]
+pub struct Restored {
+    pub engine: Box<Engine>,
+    /// The engine began after its log.
+    pub is_rebuilt: bool,
+    /// Settings in force, as canonical text.
+    pub canonical: String,
+    pub heard: Heard,
 }
 
 /// What an operator may want to know.

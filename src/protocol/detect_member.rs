@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::detect_actions::{DetectAction, DetectNote, DetectTransaction};
+use super::detect_actions::{DetectAction, DetectNote, DetectTransaction, Restored};
 use super::detect_partition::{Beginning, Found, Partition, Phase};
 use super::detect_steps::SPEAKER;
-use super::{Coordination, CoordinationRecord};
+use super::{Coordination, CoordinationRecord, Heard};
 use crate::detect::{Continuity, DetectSettings, Engine, EngineStats, Output};
 use crate::formats::RecordContext;
 use crate::model::{LogRecord, Minute};
@@ -94,13 +94,12 @@ impl DetectMember {
         self.begin(partition)
     }
 
-    /// The answer to [`DetectAction::Load`]: the engine, the settings in force as canonical text,
-    /// and whether it was rebuilt; or why the checkpoint cannot be used.
+    /// The answer to [`DetectAction::Load`]: what it holds, or why the checkpoint cannot be used.
     pub fn loaded(
         &mut self,
         partition: u32,
         generation: u64,
-        result: Result<(Box<Engine>, String, bool), String>,
+        result: Result<Restored, String>,
     ) -> Vec<DetectAction> {
         let Some(state) = self.partitions.get_mut(&partition) else {
             return Vec::new();
@@ -112,15 +111,8 @@ impl DetectMember {
             return Vec::new();
         }
         match result {
-            Ok((engine, canonical, is_rebuilt)) => {
-                state.position = checkpoint.offset;
-                state.checkpoint = Some(checkpoint.offset);
-                state.digest = engine.digest();
-                state.continuity_before = engine.continuity();
-                state.engine = Some(*engine);
-                state.canonical = canonical;
-                state.is_rebuilt = is_rebuilt;
-                state.phase = Phase::Unnamed;
+            Ok(restored) => {
+                state.take(checkpoint, restored);
                 self.start_named()
             }
             Err(reason) => {
@@ -194,6 +186,7 @@ impl DetectMember {
         state.is_rebuilt = !is_whole;
         state.is_estranged = !is_whole;
         state.must_open = is_whole;
+        state.to_hear = is_whole.then(Heard::default);
         state.phase = Phase::Unnamed;
         self.start_named()
     }
@@ -216,10 +209,14 @@ impl DetectMember {
         };
         let origin = self.coordination.origin();
         let retired = self.coordination.retired();
+        let known = self.coordination.known();
         let mut actions = Vec::new();
         let mut started = Vec::new();
         for (partition, state) in &mut self.partitions {
-            let (Phase::Unnamed, Some(engine)) = (state.phase, state.engine.as_mut()) else {
+            if state.phase != Phase::Unnamed || !state.can_hear(known) {
+                continue;
+            }
+            let Some(engine) = state.engine.as_mut() else {
                 continue;
             };
             // Whoever committed knew the origin.
@@ -232,6 +229,7 @@ impl DetectMember {
             }
             state.phase = Phase::Running;
             state.retire(retired);
+            state.hear_before(known);
             actions.push(DetectAction::Read {
                 partition: *partition,
                 from: state.position,
@@ -264,14 +262,18 @@ impl DetectMember {
         for record in records {
             self.coordination.apply(record);
             match record {
-                CoordinationRecord::Sources { .. } => may_start = true,
+                CoordinationRecord::Sources { .. } | CoordinationRecord::Known { .. } => {
+                    may_start = true;
+                }
                 CoordinationRecord::Origin { .. } => (may_start, may_begin) = (true, true),
                 CoordinationRecord::Thresholds { .. } => may_go_on = true,
                 CoordinationRecord::Retired { .. }
                 | CoordinationRecord::Candidate { .. }
                 | CoordinationRecord::Settings { .. }
                 | CoordinationRecord::Report { .. }
-                | CoordinationRecord::Leader { .. } => {}
+                | CoordinationRecord::Leader { .. }
+                | CoordinationRecord::Request { .. }
+                | CoordinationRecord::Refused { .. } => {}
             }
         }
         for state in self.partitions.values_mut() {
@@ -337,6 +339,9 @@ impl DetectMember {
                 .iter()
                 .take_while(|output| output.offset < state.position);
             transaction.outputs.extend(done.cloned());
+            let muted = state.muted.iter();
+            let muted = muted.take_while(|muted| muted.offset < state.position);
+            transaction.muted.extend(muted.cloned());
             let metadata = state.metadata().to_string();
             transaction
                 .offsets
@@ -362,6 +367,13 @@ impl DetectMember {
                 .is_some_and(|output| output.offset < *offset)
             {
                 state.outputs.pop_front();
+            }
+            while state
+                .muted
+                .front()
+                .is_some_and(|muted| muted.offset < *offset)
+            {
+                state.muted.pop_front();
             }
             let is_due = now_ms >= state.checkpoint_due_ms;
             let is_clean = state.blocked.is_none() && state.position == *offset;

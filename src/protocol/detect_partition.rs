@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 
-use super::detect_actions::OutputRecord;
+use super::detect_actions::{Muted, OutputRecord};
+use super::heard::{Heard, Hearing};
 use super::offset_metadata::DetectMetadata;
 use crate::detect::{Continuity, Engine, LOGIC_VERSION, Need};
 use crate::model::LogRecord;
@@ -111,6 +112,12 @@ pub(super) struct Partition {
     /// Settings in force, as canonical text.
     pub canonical: String,
     pub is_silent: bool,
+    /// What people know that its log has said, or that a checkpoint has heard.
+    pub hearing: Hearing,
+    /// What it is to know before it goes on; all there is, if it lacks the beginning of its log.
+    pub to_hear: Option<Heard>,
+    /// What was decided and is hidden, and is not committed.
+    pub muted: VecDeque<Muted>,
 }
 
 impl Partition {
@@ -140,6 +147,9 @@ impl Partition {
             checkpoint_due_ms: 0,
             canonical: String::new(),
             is_silent: false,
+            hearing: Hearing::default(),
+            to_hear: None,
+            muted: VecDeque::new(),
         }
     }
 

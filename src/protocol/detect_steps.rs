@@ -5,7 +5,7 @@ use super::detect_actions::{Checkpoint, DetectAction, DetectNote, OutputContent,
 use super::detect_member::DetectMember;
 use super::detect_partition::{CheckpointName, Partition, Phase};
 use super::{CoordinationRecord, SparseReport};
-use crate::detect::{Engine, Need};
+use crate::detect::{DetectSettings, Engine, Need};
 use crate::formats::write_insight;
 use crate::model::LogRecord;
 
@@ -168,12 +168,26 @@ impl DetectMember {
         if state.was_published(offset) {
             self.replayed += 1;
         }
+        if let LogRecord::Knowledge { number, record } = record
+            && let Some(actions) = self.hear(partition, *number, record)
+        {
+            return actions;
+        }
+        let Some(state) = self.partitions.get_mut(&partition) else {
+            return Vec::new();
+        };
         let Some(engine) = &mut state.engine else {
             return Vec::new();
         };
         if let LogRecord::Settings(canonical) = record {
             let settings = parse(canonical);
-            let changed = settings.map(|settings| engine.reconfigure(settings));
+            let feedback = engine.settings().feedback.clone();
+            let changed = settings.map(|settings| {
+                engine.reconfigure(DetectSettings {
+                    feedback,
+                    ..settings
+                })
+            });
             match changed {
                 Some(Ok(())) => state.canonical.clone_from(canonical),
                 Some(Err(refusal)) => return self.fail(partition, refusal.to_string()),
@@ -221,6 +235,8 @@ impl DetectMember {
         state.is_rebuilt = true;
         state.is_estranged = true;
         state.retire(self.coordination.retired());
+        state.to_hear = None;
+        state.hear_before(self.coordination.known());
         self.notes.push(DetectNote::Gap {
             partition,
             oldest: offset,
@@ -283,6 +299,9 @@ impl DetectMember {
             // Settings in force are those of the log, whatever this process was started with.
             let context = (self.setup.context)(&state.canonical);
             for event in insights {
+                if state.mute(&event) {
+                    continue;
+                }
                 let mut value = Vec::new();
                 write_insight(&event, &context, &mut value);
                 value.pop();
@@ -436,6 +455,7 @@ impl Partition {
             },
             is_rebuilt: self.is_rebuilt,
             canonical: self.canonical.clone(),
+            heard: self.hearing.heard().clone(),
             snapshot: engine.snapshot(),
         })
     }

@@ -1,4 +1,5 @@
-//! What the owner of the coordination topic decides for all: sources, origin, thresholds, settings.
+//! What the owner of the coordination topic decides for all: sources, origin, thresholds, settings,
+//! and what of that which people ask for is known.
 //!
 //! It looks at what the topic says and answers with what is to be added. Its answers follow from
 //! the topic and the settings alone, but for sources, which brokers name.
@@ -7,7 +8,11 @@ use super::coordination::Coordination;
 use super::coordination_record::{CoordinationRecord, SourceName};
 use crate::detect::DetectSettings;
 use crate::detect::fleet::{FORCE_DELAY_HOURS, Fleet};
-use crate::model::Minute;
+use crate::formats::write_knowledge;
+use crate::model::{KnowledgeLimits, LogRecord, Minute};
+
+/// Requests answered in one transaction.
+const ANSWERS_MAX: usize = 16;
 
 /// The owner of the coordination topic.
 #[derive(Clone, Debug)]
@@ -16,14 +21,21 @@ pub struct Leader {
     canonical: String,
     /// Partitions of the rates log.
     partitions: u32,
+    limits: KnowledgeLimits,
 }
 
 impl Leader {
-    pub fn new(settings: DetectSettings, canonical: String, partitions: u32) -> Self {
+    pub fn new(
+        settings: DetectSettings,
+        canonical: String,
+        partitions: u32,
+        limits: KnowledgeLimits,
+    ) -> Self {
         Leader {
             settings,
             canonical,
             partitions,
+            limits,
         }
     }
 
@@ -50,6 +62,42 @@ impl Leader {
         names.sort();
         names.dedup();
         (!names.is_empty()).then_some(CoordinationRecord::Sources { names })
+    }
+
+    /// Answers to requests. What they say to every partition of the rates log ([`relayed`]) has to
+    /// be written there and then they themselves here, in one transaction.
+    pub fn answers(&self, coordination: &Coordination) -> Vec<CoordinationRecord> {
+        let mut records = coordination.known().len();
+        let mut bytes = coordination.known_bytes();
+        let mut answers = Vec::new();
+        for record in coordination.requests().iter().take(ANSWERS_MAX) {
+            let with_it = bytes + write_knowledge(record).len() as u64;
+            let refusal = if records >= self.limits.records_max {
+                let limit = self.limits.records_max;
+                Some(format!("knowledge.records_max ({limit}) records are known"))
+            } else if with_it > self.limits.bytes_max {
+                let limit = self.limits.bytes_max;
+                let text = format!("knowledge.bytes_max ({limit}) leaves no room for one more");
+                Some(text)
+            } else {
+                None
+            };
+            answers.push(match refusal {
+                Some(reason) => CoordinationRecord::Refused {
+                    id: record.id.as_u128(),
+                    reason,
+                },
+                None => {
+                    let number = records as u32;
+                    (records, bytes) = (records + 1, with_it);
+                    CoordinationRecord::Known {
+                        number,
+                        record: record.clone(),
+                    }
+                }
+            });
+        }
+        answers
     }
 
     /// Origin and thresholds that can be said now.
@@ -96,3 +144,19 @@ impl Leader {
         })
     }
 }
+
+/// What answers to requests say to every partition of the rates log.
+pub fn relayed(answers: &[CoordinationRecord]) -> Vec<LogRecord> {
+    let known = answers.iter().filter_map(|answer| match answer {
+        CoordinationRecord::Known { number, record } => Some(LogRecord::Knowledge {
+            number: *number,
+            record: record.clone(),
+        }),
+        _ => None,
+    });
+    known.collect()
+}
+
+#[cfg(test)]
+#[path = "leader_tests.rs"]
+mod tests;

@@ -12,9 +12,11 @@ mod coordination_record;
 mod dead_letter;
 mod dedup_window;
 mod detect_actions;
+mod detect_knowledge;
 mod detect_member;
 mod detect_partition;
 mod detect_steps;
+mod heard;
 mod ingest_actions;
 mod ingest_member;
 mod ingest_source;
@@ -24,18 +26,22 @@ mod outbox;
 mod retirement;
 
 pub use believed_clock::BelievedClock;
-pub use coordination::Coordination;
-pub use coordination_record::{CoordinationError, CoordinationRecord, SourceName, SparseReport};
+pub use coordination::{Coordination, REQUESTS_MAX};
+pub use coordination_record::{
+    CoordinationError, CoordinationRecord, REQUEST_KIND, SourceName, SparseReport,
+};
 pub use dead_letter::{DeadLetter, REJECT_FUTURE};
 pub use detect_actions::{
-    Checkpoint, DetectAction, DetectNote, DetectTransaction, OutputContent, OutputRecord,
+    Checkpoint, DetectAction, DetectNote, DetectTransaction, Muted, OutputContent, OutputRecord,
+    Restored,
 };
 pub use detect_member::{DetectMember, DetectSetup};
 pub use detect_partition::{CheckpointName, Found};
+pub use heard::Heard;
 pub use ingest_actions::{IngestAction, IngestNote};
 pub use ingest_member::{IngestMember, IngestSetup, IngestTransaction};
 pub use ingest_source::{MessageEnd, Messages, SourceFound, SourceTransaction};
-pub use leader::Leader;
+pub use leader::{Leader, relayed};
 pub use offset_metadata::{DetectMetadata, IngestMetadata};
 pub use outbox::{partition_of, split};
 pub use retirement::{Retirement, Sighting};

@@ -293,18 +293,25 @@ impl PlainProducer {
     /// Why something sent is not there, as far as that is known; waits for nothing.
     pub fn take_failed(&self) -> Option<String> {
         self.producer.poll(Duration::ZERO);
-        lock(&self.failed).take().map(|failed| failed.reason)
+        self.why_lost()
     }
 
     /// Waits until everything sent is there; the reason if something is not.
     pub fn flush(&self) -> Result<(), String> {
         let flushed = self.producer.flush(ASK_TIMEOUT);
-        let failed = lock(&self.failed).take();
-        match (failed, flushed) {
-            (Some(failed), _) => Err(failed.reason),
+        match (self.why_lost(), flushed) {
+            (Some(reason), _) => Err(reason),
             (None, Err(error)) => Err(error.to_string()),
             (None, Ok(())) => Ok(()),
         }
+    }
+
+    /// Why something is not there. After a fatal error, as without the right to write, the client
+    /// takes what it has for purged, which says nothing of each record.
+    fn why_lost(&self) -> Option<String> {
+        let failed = lock(&self.failed).take().map(|failed| failed.reason);
+        let fatal = || self.producer.client().fatal_error();
+        failed.or_else(|| fatal().map(|(code, reason)| format!("{code}: {reason}")))
     }
 }
 

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
+use crate::protocol::Heard;
+
 const MAGIC: &[u8] = b"insightd checkpoint 1\n";
 /// Length of the header, and checksum.
 const FIXED_BYTES: usize = MAGIC.len() + 4 + 4;
@@ -50,6 +52,8 @@ pub struct SavedCheckpoint {
     pub is_rebuilt: bool,
     /// Settings in force, as canonical text.
     pub canonical: String,
+    /// What the partition had heard of what people know.
+    pub heard: Heard,
     pub snapshot: Vec<u8>,
 }
 
@@ -63,6 +67,9 @@ struct Header {
     digest: String,
     is_rebuilt: bool,
     settings: String,
+    /// Of a state that was saved before there was any, nothing.
+    #[serde(default)]
+    heard: Heard,
 }
 
 /// The checkpoints of one service.
@@ -205,6 +212,7 @@ fn to_bytes(saved: &SavedCheckpoint) -> Vec<u8> {
         digest: format!("{:016x}", saved.digest),
         is_rebuilt: saved.is_rebuilt,
         settings: saved.canonical.clone(),
+        heard: saved.heard.clone(),
     };
     let header = serde_json::to_vec(&header).expect("plain values become JSON");
     let mut bytes = Vec::with_capacity(FIXED_BYTES + header.len() + saved.snapshot.len());
@@ -237,6 +245,7 @@ fn parse(bytes: &[u8]) -> Result<SavedCheckpoint, String> {
         digest: u64::from_str_radix(&header.digest, 16).map_err(|error| error.to_string())?,
         is_rebuilt: header.is_rebuilt,
         canonical: header.settings,
+        heard: header.heard,
         snapshot: snapshot.to_vec(),
     })
 }
@@ -252,6 +261,10 @@ mod tests {
             digest: 0xfeed + offset,
             is_rebuilt: false,
             canonical: "a = 1\n".to_string(),
+            heard: Heard {
+                count: 3,
+                late: vec![(1, 29_000_000)],
+            },
             snapshot: vec![1, 2, 3],
         }
     }

@@ -11,14 +11,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::formats::{KnowledgeRead, read_knowledge, write_knowledge};
-use crate::model::Knowledge;
-
-/// How much a file may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnowledgeLimits {
-    pub bytes_max: u64,
-    pub records_max: usize,
-}
+use crate::model::{Knowledge, KnowledgeLimits};
 
 /// A file of knowledge cannot be used.
 #[derive(Debug, Error)]

@@ -7,4 +7,4 @@ mod knowledge_file;
 
 #[cfg(feature = "kafka")]
 pub use checkpoints::{CheckpointStore, SavedCheckpoint, StoreError};
-pub use knowledge_file::{KnowledgeError, KnowledgeFile, KnowledgeLimits};
+pub use knowledge_file::{KnowledgeError, KnowledgeFile};

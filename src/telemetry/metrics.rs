@@ -27,8 +27,8 @@ pub use event_metrics::EventMetrics;
 pub use families::{Counters, Flag, Gauges, LateGauge};
 pub use kafka_metrics::KafkaMetrics;
 pub use labels::{
-    CheckpointFailure, DeadLetterOutcome, Labels, RebalanceKind, SeriesState, SourceActivity,
-    Stage, TransactionOutcome,
+    CheckpointFailure, DeadLetterOutcome, Labels, RebalanceKind, RequestOutcome, SeriesState,
+    SourceActivity, Stage, TransactionOutcome,
 };
 pub use latencies::Latencies;
 pub use partition_gauges::{PartitionGauges, Watermarks};

@@ -306,3 +306,51 @@ fn feedback_is_recorded_and_heeded() {
     let early = ["replay", "--format", "rates", "in.csv", "--until", &from];
     knowing(&place, &early).check(0, &["feedback   0 of 1 heeded"]);
 }
+
+/// With the configuration of a service what people know is kept by the service: without a broker
+/// that is said, and nothing is taken for recorded.
+#[cfg(feature = "kafka")]
+#[test]
+fn knowledge_of_a_service_needs_its_brokers() {
+    // It listens, and nobody ever answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let config = format!("[kafka]\nbrokers = [\"{address}\"]\ninput_topics = [\"audit\"]\n");
+    let place = Place::with(&[("service.toml", config.as_bytes())]);
+    let why = ["--owner", "maria", "--reason", "planned"];
+    let mute = [
+        "mute",
+        "add",
+        "-c",
+        "service.toml",
+        "--account",
+        "1",
+        "--until",
+        "1d",
+    ];
+    let run = place.run(&[&mute[..], &why].concat());
+    run.check(1, &["no answer from", &address]);
+    assert_eq!(run.out, "", "no id is printed");
+    let wrong = ["mute", "add", "-c", "service.toml", "--until", "1d"];
+    place
+        .run(&[&wrong[..], &why].concat())
+        .check(2, &["name at least one part"]);
+    // A file is no part of it.
+    let config = format!("{config}[knowledge]\npath = \"known.ndjson\"\n");
+    place.write("both.toml", config.as_bytes());
+    let mute = [
+        "mute",
+        "add",
+        "-c",
+        "both.toml",
+        "--account",
+        "1",
+        "--until",
+        "1d",
+    ];
+    place.run(&[&mute[..], &why].concat()).check(0, &[]);
+    assert!(place.path("known.ndjson").exists());
+    place
+        .run(&["run", "-c", "both.toml"])
+        .check(4, &["knowledge.path", "leave this out"]);
+}

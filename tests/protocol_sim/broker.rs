@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use insightd::protocol::{CheckpointName, CoordinationRecord, DeadLetter, Found};
+use insightd::protocol::{CheckpointName, CoordinationRecord, DeadLetter, Found, Heard, Muted};
 
 /// A group by name of its topic.
 pub const INGEST: &str = "ingest";
@@ -54,6 +54,7 @@ pub struct Log<T> {
 pub struct Saved {
     pub canonical: String,
     pub is_rebuilt: bool,
+    pub heard: Heard,
     pub snapshot: Vec<u8>,
 }
 
@@ -62,6 +63,10 @@ pub struct Broker {
     pub rates: Vec<Log<Vec<u8>>>,
     pub coordination: Log<CoordinationRecord>,
     pub outputs: Vec<Vec<u8>>,
+    /// What is committed and hidden by a mute.
+    pub muted: Vec<Muted>,
+    /// Who took the name of the coordinator's producer last: nobody else's transactions count.
+    pub coordinator: Option<u32>,
     pub groups: BTreeMap<&'static str, Group>,
     pub dead_letters: Vec<DeadLetter>,
     /// Checkpoints by partition.

@@ -163,6 +163,7 @@ pub fn publish(transaction: &DetectTransaction, broker: &mut Broker) {
     broker
         .outputs
         .extend(outputs.map(|output| output.value.clone()));
+    broker.muted.extend(transaction.muted.iter().cloned());
     for (partition, offset, metadata) in &transaction.offsets {
         let committed = (*offset, metadata.clone());
         broker.group(DETECT).committed.insert(*partition, committed);

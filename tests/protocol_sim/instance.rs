@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use insightd::detect::{DetectSettings, Engine, FleetScope};
 use insightd::formats::{RecordContext, rates_record};
 use insightd::ingest::IngestSettings;
-use insightd::model::{LogRecord, RollUps};
+use insightd::model::{KnowledgeLimits, LogRecord, RollUps};
 use insightd::protocol::{
     CheckpointName, Coordination, CoordinationRecord, DetectAction, DetectMember, DetectNote,
-    DetectSetup, Found, IngestAction, IngestMember, IngestSetup, Leader, Retirement, Sighting,
-    SourceFound, SourceName,
+    DetectSetup, Found, IngestAction, IngestMember, IngestSetup, Leader, Restored, Retirement,
+    Sighting, SourceFound, SourceName, relayed,
 };
 
 use super::broker::{Broker, DETECT, INGEST, Saved};
@@ -36,6 +36,8 @@ pub struct World {
     pub absent: BTreeSet<u32>,
     /// Marks of transactions behind the last message of every source.
     pub marks: u64,
+    /// Records of people's knowledge that leaders accept.
+    pub known_max: usize,
 }
 
 impl World {
@@ -51,6 +53,7 @@ impl World {
             fails_on_gap: false,
             absent: BTreeSet::new(),
             marks: 0,
+            known_max: 1000,
         }
     }
 
@@ -89,6 +92,8 @@ pub struct Instance {
     coordination: Coordination,
     coordination_offset: u64,
     retirement: Retirement,
+    /// Offset that a leader has to have read to before it decides; none if it leads no more.
+    leads_from: Option<u64>,
     /// Generation of each group that this member knows.
     pub(super) generations: [u64; 2],
     owned: [Vec<u32>; 2],
@@ -116,7 +121,7 @@ pub struct Instance {
 /// What brokers or store said when they were asked.
 pub enum Answer {
     Found(u32, u64, Found),
-    Loaded(u32, u64, Result<(Box<Engine>, String, bool), String>),
+    Loaded(u32, u64, Result<Restored, String>),
     /// It was saved, which nobody waits for.
     Stored(u32, CheckpointName, Saved),
 }
@@ -197,6 +202,7 @@ impl Instance {
             coordination: Coordination::default(),
             coordination_offset: 0,
             retirement: Retirement::new(RETIRE_AFTER_MS),
+            leads_from: None,
             generations: [0; 2],
             owned: Default::default(),
             read_from: Default::default(),
@@ -366,45 +372,101 @@ impl Instance {
         }
     }
 
-    /// As the owner of the coordination topic: decides on what this instance has read.
+    /// As the owner of the coordination topic: takes the name of its producer and says so, then
+    /// decides on what this instance has read.
     pub fn lead(&mut self, broker: &mut Broker, world: &World, sources: u32, now_ms: u64) {
+        let Some(from) = self.leads_from else {
+            broker.coordinator = Some(self.id);
+            let record = CoordinationRecord::Leader {
+                instance: self.id.to_string(),
+                token: now_ms,
+            };
+            self.say(broker, vec![record], &[]);
+            return;
+        };
+        if self.coordination_offset < from {
+            return;
+        }
+        let limits = KnowledgeLimits {
+            bytes_max: 1 << 20,
+            records_max: world.known_max,
+        };
         let leader = Leader::new(
             world.settings.clone(),
             canonical(&world.settings),
             world.partitions,
+            limits,
         );
         if let Some(settings) = leader.new_settings(&self.coordination) {
-            let mut bytes = Vec::new();
-            rates_record::encode(&LogRecord::Settings(canonical(&world.settings)), &mut bytes);
-            broker
-                .rates
-                .iter_mut()
-                .for_each(|log| log.append(bytes.clone()));
-            broker.coordination.append(settings);
+            let everywhere = LogRecord::Settings(canonical(&world.settings));
+            self.say(broker, vec![settings], &[everywhere]);
             return;
         }
         let found = (0..sources).filter(|one| !world.absent.contains(one));
         let found: Vec<SourceName> = found.map(source_name).collect();
         if let Some(record) = leader.new_sources(&self.coordination, &found) {
-            broker.coordination.append(record);
+            self.say(broker, vec![record], &[]);
             return;
         }
-        if let Some(record) = self.look_for_absent(broker, &found, now_ms) {
-            broker.coordination.append(record);
+        if let Some((record, everywhere)) = self.look_for_absent(broker, &found, now_ms) {
+            self.say(broker, vec![record], &everywhere);
             return;
         }
-        for record in leader.decide(&self.coordination) {
+        let decided = leader.decide(&self.coordination);
+        if !decided.is_empty() {
+            for record in decided {
+                broker.coordination.append(record);
+            }
+            return;
+        }
+        let answers = leader.answers(&self.coordination);
+        if !answers.is_empty() {
+            let everywhere = relayed(&answers);
+            self.say(broker, answers, &everywhere);
+        }
+    }
+
+    /// Whether this process takes itself for the leader.
+    pub fn leads(&self) -> bool {
+        self.leads_from.is_some()
+    }
+
+    /// It was told that it leads no more, or cannot know how its transaction ended.
+    pub fn lead_no_more(&mut self) {
+        self.leads_from = None;
+    }
+
+    /// A transaction of the leader: all of it is there at once, or nothing if another has taken
+    /// the name of its producer.
+    fn say(
+        &mut self,
+        broker: &mut Broker,
+        records: Vec<CoordinationRecord>,
+        everywhere: &[LogRecord],
+    ) {
+        if broker.coordinator != Some(self.id) {
+            self.leads_from = None;
+            return;
+        }
+        for record in everywhere {
+            let mut bytes = Vec::new();
+            rates_record::encode(record, &mut bytes);
+            let logs = broker.rates.iter_mut();
+            logs.for_each(|log| log.append(bytes.clone()));
+        }
+        for record in records {
             broker.coordination.append(record);
         }
+        self.leads_from = Some(broker.coordination.end);
     }
 
     /// Retires sources that are gone, everywhere where time waits for them.
     fn look_for_absent(
         &mut self,
-        broker: &mut Broker,
+        broker: &Broker,
         found: &[SourceName],
         now_ms: u64,
-    ) -> Option<CoordinationRecord> {
+    ) -> Option<(CoordinationRecord, Vec<LogRecord>)> {
         let committed = &broker.groups[INGEST].committed;
         let seen = |name: &SourceName| match found.contains(name) {
             true => Sighting::Present,
@@ -416,17 +478,11 @@ impl Instance {
         let CoordinationRecord::Retired { names } = &record else {
             panic!("{record:?} retires nobody");
         };
-        for index in names
+        let indices = names
             .iter()
-            .filter_map(|name| self.coordination.index_of(name))
-        {
-            let mut bytes = Vec::new();
-            rates_record::encode(&LogRecord::Retired(index), &mut bytes);
-            for log in &mut broker.rates {
-                log.append(bytes.clone());
-            }
-        }
-        Some(record)
+            .filter_map(|name| self.coordination.index_of(name));
+        let everywhere = indices.map(LogRecord::Retired).collect();
+        Some((record, everywhere))
     }
 
     /// Appends what was told, as a producer does in its own time.
@@ -490,7 +546,12 @@ impl Instance {
                 } => {
                     let saved = &broker.store[&partition][&checkpoint];
                     let result = Engine::restore(parsed(&saved.canonical), &saved.snapshot)
-                        .map(|engine| (Box::new(engine), saved.canonical.clone(), saved.is_rebuilt))
+                        .map(|engine| Restored {
+                            engine: Box::new(engine),
+                            is_rebuilt: saved.is_rebuilt,
+                            canonical: saved.canonical.clone(),
+                            heard: saved.heard.clone(),
+                        })
                         .map_err(|error| error.to_string());
                     self.answer(Answer::Loaded(partition, generation, result), broker);
                 }
@@ -510,6 +571,7 @@ impl Instance {
                     let saved = Saved {
                         canonical: checkpoint.canonical,
                         is_rebuilt: checkpoint.is_rebuilt,
+                        heard: checkpoint.heard,
                         snapshot: checkpoint.snapshot,
                     };
                     let (partition, name) = (checkpoint.partition, checkpoint.name);
@@ -631,6 +693,10 @@ impl Instance {
         )
     }
 
+    pub fn coordination(&self) -> &Coordination {
+        &self.coordination
+    }
+
     pub fn continuity(&self) -> (u64, u64) {
         let continuity = self.detect.continuity();
         (continuity.duplicate_batches, continuity.gap_batches)
@@ -642,6 +708,9 @@ impl Instance {
         let mut read = read.map(|(one, from)| *from >= world.end(*one));
         let mut rates = self.read_from[1].iter();
         let all = rates.all(|(one, from)| broker.rates[*one as usize].next(*from).is_none());
-        read.all(|done| done) && all && self.told.is_empty() && !self.detect.is_blocked()
+        let has_heard = broker.coordination.next(self.coordination_offset).is_none()
+            && self.coordination.requests().is_empty();
+        let is_idle = self.told.is_empty() && !self.detect.is_blocked();
+        read.all(|done| done) && all && is_idle && has_heard
     }
 }

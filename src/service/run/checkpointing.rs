@@ -11,7 +11,7 @@ use super::checkpoint_ages::CheckpointAges;
 use super::complaints::Complaints;
 use crate::config::Settings;
 use crate::detect::{DetectSettings, Engine, FleetScope};
-use crate::protocol::{Checkpoint, CheckpointName, Found};
+use crate::protocol::{Checkpoint, CheckpointName, Found, Restored};
 use crate::store::{CheckpointStore, SavedCheckpoint, StoreError};
 use crate::telemetry::metrics::{CheckpointFailure, CheckpointMetrics};
 
@@ -24,8 +24,8 @@ const READS_MAX: u32 = 20;
 /// Pause before a store that is away is asked again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// An engine, the settings in force as canonical text, and whether it was rebuilt; or why not.
-pub type LoadResult = Result<(Box<Engine>, String, bool), String>;
+/// What a checkpoint holds, or why it cannot be used.
+pub type LoadResult = Result<Restored, String>;
 
 /// A partition of which all is known but its checkpoints.
 pub struct Finding {
@@ -231,6 +231,7 @@ fn write_all(
             digest: checkpoint.name.digest,
             is_rebuilt: checkpoint.is_rebuilt,
             canonical: checkpoint.canonical,
+            heard: checkpoint.heard,
             snapshot: checkpoint.snapshot,
         };
         let written = store.write(&saved).and_then(|bytes| {
@@ -328,5 +329,10 @@ fn restore(saved: SavedCheckpoint) -> LoadResult {
         ..settings.detect
     };
     let engine = Engine::restore(settings, &saved.snapshot).map_err(|error| error.to_string())?;
-    Ok((Box::new(engine), saved.canonical, saved.is_rebuilt))
+    Ok(Restored {
+        engine: Box::new(engine),
+        is_rebuilt: saved.is_rebuilt,
+        canonical: saved.canonical,
+        heard: saved.heard,
+    })
 }

@@ -10,19 +10,23 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 
 use super::clients::explain;
 use super::complaints::Complaints;
 use super::look_up::LookUp;
 use super::producers::Producer;
+use super::watch::Watch;
 use super::{RunError, Shared};
 use crate::config::{Role, Settings};
 use crate::model::LogRecord;
-use crate::protocol::{Coordination, CoordinationRecord, Leader, Retirement, SourceName};
+use crate::protocol::{
+    Coordination, CoordinationRecord, Leader, REQUEST_KIND, Retirement, SourceName, relayed,
+};
 use crate::rateslog::kafka::to_message;
 use crate::sink::kafka::{OutgoingRecord, PlainProducer, TransactionEnd};
 use crate::source::kafka::{GroupConsumer, Polled, Rebalance, is_unknown_topic};
+use crate::telemetry::metrics::RequestOutcome;
 
 /// How often topics are looked up.
 const LOOK_UP_MS: u64 = 10_000;
@@ -169,6 +173,7 @@ impl Coordinator<'_> {
             settings.detect.clone(),
             settings.canonical.clone(),
             settings.service.kafka.rates_partitions,
+            settings.knowledge.limits(),
         );
         Leading {
             leader,
@@ -187,18 +192,11 @@ impl Coordinator<'_> {
         for _ in 0..MESSAGES_MAX {
             match self.reader.poll(timeout) {
                 Polled::Message(message) => {
-                    let payload = message.payload().unwrap_or_default();
-                    let record = CoordinationRecord::decode(payload).map_err(|error| {
-                        RunError::Failed(format!(
-                            "offset {} of topic {} cannot be read: {error}; was it written by \
-                             another version?",
-                            message.offset(),
-                            message.topic()
-                        ))
-                    })?;
-                    self.coordination.apply(&record);
-                    self.unheard.push(record);
                     timeout = Duration::ZERO;
+                    if let Some(record) = to_record(&message, &self.shared.watch)? {
+                        self.coordination.apply(&record);
+                        self.unheard.push(record);
+                    }
                 }
                 Polled::End => self.has_met_end = true,
                 Polled::Failed(error) => {
@@ -291,7 +289,7 @@ impl Coordinator<'_> {
                 instance: self.shared.instance.clone(),
                 token: self.shared.clock.now_ms(),
             };
-            return self.say(leading, record, &[]);
+            return self.say(leading, vec![record], &[]);
         }
         if !leading.awaited.is_empty() {
             return Ok(());
@@ -299,21 +297,28 @@ impl Coordinator<'_> {
         if let Some(settings) = leading.leader.new_settings(&self.coordination) {
             let canonical = self.shared.settings.canonical.clone();
             tracing::info!("new settings are in force from here on");
-            return self.say(leading, settings, &[LogRecord::Settings(canonical)]);
+            return self.say(leading, vec![settings], &[LogRecord::Settings(canonical)]);
         }
         let now_ms = self.shared.clock.now_ms();
         if now_ms >= leading.next_look_up_ms {
             leading.next_look_up_ms = now_ms + LOOK_UP_MS;
             if let Some(record) = self.look_up(leading, now_ms) {
                 let everywhere = self.retired(&record);
-                return self.say(leading, record, &everywhere);
+                return self.say(leading, vec![record], &everywhere);
             }
         }
         let decided = leading.leader.decide(&self.coordination);
-        if decided.is_empty() {
+        if !decided.is_empty() {
+            return self.tell(leading, decided);
+        }
+        // However many there are, engines wait for none of them.
+        let answers = leading.leader.answers(&self.coordination);
+        if answers.is_empty() {
             return Ok(());
         }
-        self.tell(leading, decided)
+        tell_answers(&answers);
+        let everywhere = relayed(&answers);
+        self.say(leading, answers, &everywhere)
     }
 
     /// Writes origin and thresholds without a transaction, since every instance waits for them: of
@@ -372,27 +377,32 @@ impl Coordinator<'_> {
         indices.map(LogRecord::Retired).collect()
     }
 
-    /// Writes a record to the coordination topic, and others to every partition of the rates log
-    /// before it, in one transaction.
+    /// Writes records to the coordination topic, and others to every partition of the rates log
+    /// before them, in one transaction.
     fn say(
         &mut self,
         leading: &mut Leading,
-        record: CoordinationRecord,
+        said: Vec<CoordinationRecord>,
         everywhere: &[LogRecord],
     ) -> Result<(), RunError> {
         let kafka = &self.shared.settings.service.kafka;
         let everywhere: Vec<Vec<u8>> = everywhere.iter().map(to_message).collect();
-        let kind = record.kind();
+        let kind = said.first().map_or("", CoordinationRecord::kind);
         let mut outgoing = Vec::new();
         for partition in 0..kafka.rates_partitions {
             let topic = kafka.rates_topic.as_str();
             let records = everywhere.iter();
             outgoing.extend(records.map(|bytes| outgoing_record(topic, partition, kind, bytes)));
         }
-        let bytes = record.encode();
-        outgoing.push(outgoing_record(&kafka.coordination_topic, 0, kind, &bytes));
+        let encoded: Vec<(&str, Vec<u8>)> = said
+            .iter()
+            .map(|record| (record.kind(), record.encode()))
+            .collect();
+        for (kind, bytes) in &encoded {
+            outgoing.push(outgoing_record(&kafka.coordination_topic, 0, kind, bytes));
+        }
         match leading.producer.write(&outgoing, &[], None) {
-            Ok(TransactionEnd::Committed) => leading.awaited.push_back(record),
+            Ok(TransactionEnd::Committed) => leading.awaited.extend(said),
             Ok(TransactionEnd::Aborted { reason, .. }) => {
                 tracing::warn!("a decision could not be written: {reason}; trying again");
                 leading.has_begun = false;
@@ -401,6 +411,60 @@ impl Coordinator<'_> {
             Err(other) => return Err(other),
         }
         Ok(())
+    }
+}
+
+/// The record in a message; `None` if it claims to be a request and cannot be read, which no
+/// instance may stop for.
+fn to_record(
+    message: &BorrowedMessage<'_>,
+    watch: &Watch,
+) -> Result<Option<CoordinationRecord>, RunError> {
+    let requests = &watch.metrics.service.knowledge_requests;
+    match coordination_record(message) {
+        Ok(record) => {
+            match &record {
+                CoordinationRecord::Known { .. } => requests.add(RequestOutcome::Known, 1),
+                CoordinationRecord::Refused { .. } => requests.add(RequestOutcome::Refused, 1),
+                _ => {}
+            }
+            Ok(Some(record))
+        }
+        Err(error) if message.key() == Some(REQUEST_KIND.as_bytes()) => {
+            requests.add(RequestOutcome::Unreadable, 1);
+            tracing::warn!("a request for a mute or feedback is passed over: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(RunError::Failed(error)),
+    }
+}
+
+/// The record in a message of the coordination topic, or why there is none.
+pub fn coordination_record(message: &BorrowedMessage<'_>) -> Result<CoordinationRecord, String> {
+    let payload = message.payload().unwrap_or_default();
+    CoordinationRecord::decode(payload).map_err(|error| {
+        format!(
+            "offset {} of topic {} cannot be read: {error}; was it written by another version?",
+            message.offset(),
+            message.topic()
+        )
+    })
+}
+
+fn tell_answers(answers: &[CoordinationRecord]) {
+    for answer in answers {
+        match answer {
+            CoordinationRecord::Known { record, .. } => tracing::info!(
+                id = %record.id,
+                owner = record.owner,
+                "a mute, its removal or feedback is known from here on"
+            ),
+            CoordinationRecord::Refused { id, reason } => tracing::warn!(
+                id = %uuid::Uuid::from_u128(*id),
+                "a mute, its removal or feedback is refused: {reason}"
+            ),
+            _ => {}
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::detect_loop::DetectLoop;
 use crate::detect::EngineStats;
+use crate::model::Edge;
 use crate::protocol::{DetectNote, DetectTransaction, OutputContent};
 use crate::telemetry::metrics::{CheckpointFailure, Metrics, SeriesState, Stage};
 
@@ -190,6 +191,16 @@ impl DetectLoop<'_> {
                 let delay = Duration::from_millis(now_ms.saturating_sub(ended_ms));
                 detection.delay.record((), delay);
             }
+        }
+        for muted in &transaction.muted {
+            let of = (muted.insight_type, muted.edge);
+            detection.insights_muted.add(of, 1);
+            tracing::info!(
+                mute = %muted.mute,
+                insight = %muted.insight,
+                is_start = muted.edge == Edge::Start,
+                "an insight is muted"
+            );
         }
     }
 

@@ -17,6 +17,7 @@ mod detect_watch;
 mod ingest_commit;
 mod ingest_loop;
 mod ingest_watch;
+mod knowledge_topic;
 mod look_up;
 mod output;
 mod prober;
@@ -41,6 +42,7 @@ use crate::sink::kafka_lines::KafkaLines;
 use crate::telemetry::LogLines;
 pub use checkpointing::{Checkpointing, LoadResult, Loading};
 use clock::ServiceClock;
+pub use knowledge_topic::{Asked, KnowledgeTopic};
 use watch::Watch;
 
 /// Why the service cannot run, or go on.
@@ -159,7 +161,7 @@ pub fn open_topic(
     per_second: Option<u32>,
 ) -> Result<KafkaLines, RunError> {
     let properties = clients::client_properties(kafka)?;
-    startup::find_topic(&properties, &kafka.group, topic)?;
+    startup::find_topic(&properties, &kafka.group, topic, "topic")?;
     KafkaLines::begin(&properties, topic, per_second)
         .map_err(|error| RunError::Kafka(clients::explain("cannot send", &error, None)))
 }

@@ -185,13 +185,14 @@ fn told_apart(
     ))
 }
 
-/// Checks that a topic is there.
+/// Checks that a topic is there; `what` it is.
 pub fn find_topic(
     properties: &BTreeMap<String, String>,
     group: &str,
     topic: &str,
+    what: &str,
 ) -> Result<(), RunError> {
-    Asker::new(properties, group)?.require(topic, "topic")
+    Asker::new(properties, group)?.require(topic, what)
 }
 
 impl<'a> Asker<'a> {

@@ -14,6 +14,7 @@ pub struct DetectionMetrics {
     pub starts_in_maintenance: IntCounter,
     pub state_bytes: LateGauge,
     pub insights_emitted: Counters<(InsightType, Edge)>,
+    pub insights_muted: Counters<(InsightType, Edge)>,
     pub delay: Latencies<()>,
     pub threshold_z: LateGauge,
     pub pipeline_is_silent: Flag,
@@ -42,6 +43,11 @@ impl DetectionMetrics {
                 registry,
                 "insightd_insights_emitted_total",
                 "insights committed to the output topic",
+            )?,
+            insights_muted: Counters::register(
+                registry,
+                "insightd_insights_muted_total",
+                "insights decided and not published because a mute hides them",
             )?,
             delay: Latencies::register(
                 registry,

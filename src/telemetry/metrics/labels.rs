@@ -124,6 +124,14 @@ labels! {
         Dropped => "dropped",
     }
 
+    /// What became of a request for a mute or feedback.
+    RequestOutcome, "outcome" {
+        Known => "known",
+        /// A limit was reached.
+        Refused => "refused",
+        Unreadable => "unreadable",
+    }
+
     /// What an input partition does.
     SourceActivity, "state" {
         Active => "active",

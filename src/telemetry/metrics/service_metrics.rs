@@ -4,8 +4,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, MetricFamily, MetricType};
 use prometheus::{Error, IntCounter, IntGaugeVec, Opts, Registry};
 
-use super::families::{Flag, Gauges, counter, describe, family, label_pairs};
-use super::labels::{Labels, Stage};
+use super::families::{Counters, Flag, Gauges, counter, describe, family, label_pairs};
+use super::labels::{Labels, RequestOutcome, Stage};
 use crate::telemetry::LogLines;
 use crate::view::Health;
 
@@ -15,6 +15,7 @@ const MILLISECONDS_PER_SECOND: f64 = 1e3;
 pub struct ServiceMetrics {
     pub is_coordinator: Flag,
     pub clock_jumps: IntCounter,
+    pub knowledge_requests: Counters<RequestOutcome>,
     is_ready: Flag,
     poll_age_seconds: Gauges<Stage>,
 }
@@ -37,6 +38,12 @@ impl ServiceMetrics {
                 registry,
                 "insightd_clock_jumps_total",
                 "times that the machine's clock was set, which is not followed",
+            )?,
+            knowledge_requests: Counters::register(
+                registry,
+                "insightd_knowledge_requests_total",
+                "requests for mutes and feedback on the coordination topic by answer, from its \
+                 beginning",
             )?,
             is_ready: Flag::register(registry, "insightd_ready", "1 when /ready answers 200")?,
             poll_age_seconds: Gauges::register(

@@ -126,7 +126,7 @@ fn without_any_checkpoint_a_partition_is_made_again_from_the_rates_log() {
 
 /// An API in each partition surges in the 50th hour and another two days later, beside a steady
 /// flow.
-fn surges_twice(settings: DetectSettings) -> World {
+pub fn surges_twice(settings: DetectSettings) -> World {
     let again = 50 * 60;
     let mut events = steady(0..LAST + again);
     for partition in 0..2 {
@@ -147,7 +147,7 @@ pub fn shorten(live: &mut Live, partition: usize, keeps_half: bool) {
     log.records = log.records.split_off(&log.start);
 }
 
-fn gaps(live: &Live) -> usize {
+pub fn gaps(live: &Live) -> usize {
     let notes = live.notes().iter();
     notes
         .filter(|note| matches!(note, DetectNote::Gap { .. }))

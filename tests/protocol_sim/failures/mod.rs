@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod crashes;
+mod knowledge;
 mod rates;
 mod rebalances;
 mod scenes;
