@@ -266,7 +266,6 @@ proptest! {
     fn the_category_is_that_of_all_pieces(
         events in proptest::collection::vec(any_event(), 1..60),
     ) {
-        let events: Vec<Event> = events.into_iter().filter(|one| one.api[3] != "*").collect();
         let settings = IngestSettings {
             data_events: true,
             roll_ups: BOTH,

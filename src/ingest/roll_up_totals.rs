@@ -76,7 +76,9 @@ impl RollUpTotals {
                 });
             }
             if total.count > 0 {
-                let key = total.key.unwrap_or_else(|| total.add_key(batch));
+                let has_category = |key: &u32| batch.rates().category(*key) == total.category;
+                let own = total.key.filter(has_category);
+                let key = own.unwrap_or_else(|| total.add_key(batch));
                 batch.add_entry(key, minute, total.count, &self.deltas);
             }
         }
@@ -126,8 +128,8 @@ impl Total {
     fn add_key(&self, batch: &mut RatesBuilder) -> u32 {
         let (key, by) = self.of;
         let of = batch.rates().key(key).to_key();
-        let series = of.as_ref().rolled_up(by);
-        let series = series.expect("what has a total adds to a roll-up");
+        // What has a total adds to a roll-up, or is one.
+        let series = of.as_ref().rolled_up(by).unwrap_or(of.as_ref());
         batch.add_key(series, self.category)
     }
 }

@@ -46,6 +46,7 @@ impl<'a> SeriesRef<'a> {
     pub fn roll_up(&self) -> Option<RollUp> {
         match (self.region, self.event_source, self.event_name) {
             (ANY, ANY, ANY) => Some(RollUp::Account),
+            (_, ANY, _) => None,
             (_, _, ANY) => Some(RollUp::Service),
             _ => None,
         }
@@ -108,6 +109,7 @@ mod tests {
         check("1,r,*,PutObject", None, [None, of_account]);
         check("1,r,s3,*", Some(RollUp::Service), [None, None]);
         check("1,*,*,*", Some(RollUp::Account), [None, None]);
+        check("1,r,*,*", None, [None, None]);
     }
 
     #[test]

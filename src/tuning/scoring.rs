@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Edge, EventTime, InsightEvent, Minute, RollUp, SeriesKey};
+use crate::model::{Edge, EventTime, InsightEvent, Minute, RollUp, SeriesKey, SeriesRef};
 
 /// Minutes after an incident's end in which a Start still is a hit.
 pub const GRACE_MINUTES: u32 = 3;
@@ -165,17 +165,18 @@ pub fn separate(insights: &[InsightEvent], scored: &Range<Minute>) -> Vec<Insigh
 /// How many of `insights` lie in the hit range of a label of their series, or of one of those that
 /// their roll-up adds up.
 pub fn true_among(insights: &[InsightEvent], labels: &[Label]) -> usize {
+    let mut by_series: BTreeMap<SeriesRef<'_>, Vec<Range<Minute>>> = BTreeMap::new();
+    for label in labels {
+        let series = label.series.as_ref();
+        let roll_ups = RollUp::ALL.into_iter();
+        let roll_ups = roll_ups.filter_map(|by| series.rolled_up(by));
+        for of in std::iter::once(series).chain(roll_ups) {
+            by_series.entry(of).or_default().push(label.hit_range());
+        }
+    }
     let is_true = |event: &&InsightEvent| {
-        let series = event.series.as_ref();
-        let adds_to = |label: &Label| {
-            let mut roll_ups = RollUp::ALL.into_iter();
-            roll_ups.any(|by| label.series.as_ref().rolled_up(by) == Some(series))
-        };
-        let mut labels = labels.iter();
-        labels.any(|label| {
-            let is_within = label.hit_range().contains(&event.decided_at);
-            is_within && (label.series == event.series || adds_to(label))
-        })
+        let ranges = by_series.get(&event.series.as_ref());
+        ranges.is_some_and(|ranges| ranges.iter().any(|range| range.contains(&event.decided_at)))
     };
     insights.iter().filter(is_true).count()
 }

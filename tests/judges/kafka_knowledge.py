@@ -213,8 +213,9 @@ def judge(deployment):
     starts = deployment.starts()
     require("Muted" not in starts and len(starts["Loud"]) == 2, f"hidden and told: {starts}")
     require(len(starts["Renewed"]) == 1, f"a new normal: {starts}")
-    deployment.command("mute", "remove", mute, "--from", time_at(54 * 60 + 30),
-                       *deployment.why("it is done"))
+    for _ in ("said", "and said again, which changes nothing"):
+        deployment.command("mute", "remove", mute, "--from", time_at(54 * 60 + 30),
+                           *deployment.why("it is done"))
     deployment.command("mute", "add", "--account", "*", "--until", "30d", *deployment.why("more"),
                        code=1, says="knowledge.records_max")
     deployment.feed()

@@ -86,10 +86,8 @@ impl KnowledgeTopic {
         let waits = self.coordination.requests().iter().any(is_asked);
         if !waits && !self.coordination.is_known(record.id) {
             if self.coordination.requests().len() >= REQUESTS_MAX {
-                let text = format!("{REQUESTS_MAX} requests wait already: does an instance run?");
-                return Ok(Asked::Refused(text));
+                return Ok(too_many());
             }
-            // What was refused before may be asked again.
             self.refused.remove(&record.id.as_u128());
             self.request(record)?;
         }
@@ -101,10 +99,13 @@ impl KnowledgeTopic {
     }
 
     fn answer(&self, id: Uuid) -> Asked {
+        let mut requests = self.coordination.requests().iter();
         match self.refused.get(&id.as_u128()) {
             _ if self.coordination.is_known(id) => Asked::Known,
             Some(reason) => Asked::Refused(reason.clone()),
-            None => Asked::Waits,
+            None if requests.any(|request| request.id == id) => Asked::Waits,
+            // Others were faster, and readers hear of so many only.
+            None => too_many(),
         }
     }
 
@@ -167,12 +168,24 @@ impl KnowledgeTopic {
                 Polled::Nothing => continue,
             };
             self.coordination.apply(&record);
-            if let CoordinationRecord::Refused { id, reason } = record {
-                self.refused.insert(id, reason);
+            match record {
+                // What was refused before may be asked again.
+                CoordinationRecord::Request { record } => {
+                    self.refused.remove(&record.id.as_u128());
+                }
+                CoordinationRecord::Refused { id, reason } => {
+                    self.refused.insert(id, reason);
+                }
+                _ => {}
             }
         }
         Ok(())
     }
+}
+
+fn too_many() -> Asked {
+    let text = format!("{REQUESTS_MAX} requests wait already: does an instance run?");
+    Asked::Refused(text)
 }
 
 fn copies(records: &[Arc<Knowledge>]) -> Vec<Knowledge> {
