@@ -139,7 +139,8 @@ fn budget(per_week: f64) -> DetectSettings {
     }
 }
 
-/// A sweep of the grid says what replays of it say.
+/// A sweep of the grid says what replays of it say, and so does one of each setting alone, which
+/// then has all threads.
 fn check_sweep(
     seed: u64,
     records: &[LogRecord],
@@ -157,6 +158,12 @@ fn check_sweep(
     for (place, run) in swept.runs.iter().enumerate() {
         let found = written(&run.insights);
         assert_eq!(found, expected[place], "seed {seed}, setting {place}");
+    }
+    for (place, one) in grid.iter().enumerate() {
+        let one = std::slice::from_ref(one);
+        let swept = sweep.run(one, &|_| {}).expect("nobody stops it");
+        let found = written(&swept.runs[0].insights);
+        assert_eq!(found, expected[place], "seed {seed}, setting {place} alone");
     }
 }
 

@@ -9,6 +9,7 @@ mod delivery;
 mod detection;
 pub mod diff;
 mod explain;
+mod lockstep;
 mod pipeline;
 mod recorder;
 mod replay;

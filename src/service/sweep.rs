@@ -3,16 +3,18 @@
 //! What runs and how results fit together is decided in `tuning`; here are the threads, and the
 //! order that makes the result the same for any number of them.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use super::lockstep::Lockstep;
 use crate::detect::DetectSettings;
 use crate::model::Minute;
 use crate::tuning::part_run::{Part, origin_of};
 use crate::tuning::sweep::{
-    SettingRun, Survey, bounds, live_after_warm_up, may_refuse, reports_at, run_setting,
-    without_threshold,
+    SettingRun, Survey, bounds, fixed_z, live_after_warm_up, may_refuse, reports_at, run_in_parts,
+    run_setting, without_threshold,
 };
 use crate::tuning::{KeptRates, SeriesSet};
 
@@ -97,14 +99,22 @@ impl Sweep<'_> {
             .zip(of_setting)
             .map(|((settings, _), survey)| (*settings, &surveys[survey]))
             .collect();
+        let threads = self.threads / work.len().max(1);
         self.in_threads(&work, &|(settings, survey)| {
-            let run = self.run_one(settings, survey, origin);
+            let run = self.run_one(settings, survey, origin, threads);
             tell();
             run
         })
     }
 
-    fn run_one(&self, settings: &DetectSettings, survey: &Survey, origin: Minute) -> SettingRun {
+    /// Runs one setting with `threads` of its own.
+    fn run_one(
+        &self,
+        settings: &DetectSettings,
+        survey: &Survey,
+        origin: Minute,
+        threads: usize,
+    ) -> SettingRun {
         let part = Part {
             kept: self.kept,
             keep: &survey.loud,
@@ -112,7 +122,14 @@ impl Sweep<'_> {
             origin,
             has_scores: false,
         };
-        run_setting(&part, survey).unwrap_or_else(|| {
+        let is_divided = (2..=survey.loud.len()).contains(&threads)
+            && survey.is_narrow()
+            && fixed_z(settings).is_none();
+        let run = match is_divided {
+            true => in_lockstep(&part, survey, threads),
+            false => run_setting(&part, survey),
+        };
+        run.unwrap_or_else(|| {
             let whole = Survey::unknown(self.kept);
             let part = Part {
                 keep: &whole.loud,
@@ -178,4 +195,31 @@ impl Sweep<'_> {
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.into_iter().collect()
     }
+}
+
+/// Runs one setting over the loud series of a survey in parts, each with a thread; `None` as
+/// [`run_setting`] says.
+fn in_lockstep(whole: &Part<'_>, survey: &Survey, threads: usize) -> Option<SettingRun> {
+    let sets = survey.loud.split(threads);
+    let lockstep = Lockstep::new(survey.fitted(whole.settings));
+    let seats: Vec<_> = sets.iter().map(|_| lockstep.seat()).collect();
+    let insights = thread::scope(|scope| {
+        let parts = sets.iter().zip(seats).map(|(keep, mut seat)| {
+            let part = Part { keep, ..*whole };
+            scope.spawn(move || {
+                let end = part.run(&mut seat, &mut |_, _| ControlFlow::Continue(()));
+                end.insights
+            })
+        });
+        let parts: Vec<_> = parts.collect();
+        let ends = parts.into_iter().map(|part| part.join());
+        ends.collect::<thread::Result<Vec<_>>>()
+    });
+    let insights = insights.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    run_in_parts(
+        whole.settings,
+        survey,
+        lockstep.into_fitted(),
+        insights.concat(),
+    )
 }

@@ -7,6 +7,7 @@
 //! out is what a run of all series gives, to the byte; where the lowest threshold was guessed too
 //! high, or there are more series than are tracked, the setting runs over all.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::part_run::{Constant, Fitted, Known, Part};
@@ -15,7 +16,9 @@ use crate::detect::budget::{Place, RATE_STRATA, STRATA, ScopedBudget};
 use crate::detect::fleet::{CELLS_MAX, HourReport, Threshold, Thresholds};
 use crate::detect::settings::Tuning;
 use crate::detect::{DetectSettings, Engine};
-use crate::model::{Direction, Edge, IncidentKind, InsightEvent, Minute, SHARDS, SeriesRef};
+use crate::model::{
+    Direction, Edge, IncidentKind, InsightEvent, LogRecord, Minute, SHARDS, SeriesRef,
+};
 
 /// Hours of the origin in which nothing starts.
 pub const WARM_UP_HOURS: u32 = 48;
@@ -50,6 +53,16 @@ pub struct SettingRun {
 }
 
 impl Survey {
+    /// Whether it tells loud series from quiet ones, which then need not run.
+    pub fn is_narrow(&self) -> bool {
+        !self.bounds.is_empty()
+    }
+
+    /// Thresholds fitted to what loud series will report and what the quiet ones did.
+    pub fn fitted(&self, settings: &DetectSettings) -> Fitted<'_> {
+        Fitted::new(settings, &self.quiet)
+    }
+
     /// Before any survey: every series may be loud.
     pub fn unknown(kept: &KeptRates) -> Self {
         Survey {
@@ -164,19 +177,27 @@ pub fn bounds(settings: &DetectSettings, live_series: &[u64]) -> Vec<f64> {
 }
 
 /// By scope the series with a count in the first two days, which are live when incidents may first
-/// start.
+/// start; not those whose counts came later than these.
 pub fn live_after_warm_up(kept: &KeptRates, settings: &DetectSettings, origin: Minute) -> Vec<u64> {
     let end = Minute(origin.0 + WARM_UP_HOURS * Minute::PER_HOUR);
-    let mut live = SeriesSet::none(kept);
-    let all = SeriesSet::all(kept);
-    kept.counts(&all, &mut |series, minute, count| {
-        if minute < end && count > 0 {
-            live.insert(series);
+    let mut live = HashSet::new();
+    kept.read(&SeriesSet::all(kept), &mut |record| {
+        match record {
+            LogRecord::Rates(rates) => {
+                let counted = rates.entries().iter();
+                let counted = counted.filter(|entry| entry.minute < end && entry.count > 0);
+                live.extend(counted.map(|entry| rates.fingerprint(entry.key)));
+            }
+            LogRecord::Progress(progress) if progress.watermark >= end.start() => {
+                return ControlFlow::Break(());
+            }
+            _ => {}
         }
+        ControlFlow::Continue(())
     });
     let mut by_scope = vec![0; settings.budgets.len() + 1];
-    for series in live.iter() {
-        let key = kept.series()[series as usize].key.as_ref();
+    let keys = kept.series().iter().map(|series| series.key.as_ref());
+    for key in keys.filter(|key| live.contains(&key.fingerprint())) {
         let place = Place::new(key, &settings.budgets);
         by_scope[place.up.scope()] += 1;
         if place.down.scope() != place.up.scope() {
@@ -204,8 +225,8 @@ pub fn reports_at(part: &Part<'_>, bounds: &[f64]) -> (SeriesSet, Vec<(u32, Hour
 /// add up to what one engine of all series says.
 pub fn run_setting(part: &Part<'_>, survey: &Survey) -> Option<SettingRun> {
     let look = &mut |_: &Engine, _: &_| ControlFlow::Continue(());
-    let scopes = part.settings.budgets.clone();
     if let Some(z) = fixed_z(part.settings) {
+        let scopes = part.settings.budgets.clone();
         let mut constant = Constant::new(&vec![z; scopes.len() + 1]);
         let end = part.run(&mut constant, look);
         return survey.holds(&constant.thresholds).then(|| SettingRun {
@@ -214,16 +235,41 @@ pub fn run_setting(part: &Part<'_>, survey: &Survey) -> Option<SettingRun> {
             scopes,
         });
     }
-    let mut fitted = Fitted::new(part.settings, &survey.quiet);
+    let mut fitted = survey.fitted(part.settings);
     let end = part.run(&mut fitted, look);
+    run_of(part.settings, survey, fitted, end.insights)
+}
+
+/// A run of one setting over the loud series of a survey, in parts whose thresholds were `fitted`
+/// to all of them; `None` as in [`run_setting`]. `insights` are those of the parts, in any order.
+pub fn run_in_parts(
+    settings: &DetectSettings,
+    survey: &Survey,
+    fitted: Fitted<'_>,
+    mut insights: Vec<InsightEvent>,
+) -> Option<SettingRun> {
+    insights.sort_by(|a, b| {
+        let times = a.decided_at.cmp(&b.decided_at);
+        let series = times.then_with(|| a.series.cmp(&b.series));
+        series.then_with(|| a.edge.cmp(&b.edge))
+    });
+    run_of(settings, survey, fitted, insights)
+}
+
+fn run_of(
+    settings: &DetectSettings,
+    survey: &Survey,
+    fitted: Fitted<'_>,
+    insights: Vec<InsightEvent>,
+) -> Option<SettingRun> {
     let mut in_force = fitted.in_force.iter();
     let is_above =
         in_force.all(|(hour, thresholds)| *hour < WARM_UP_HOURS || survey.holds(thresholds));
     let is_exact = survey.is_exact && fitted.is_exact;
-    (is_above && is_exact).then_some(SettingRun {
-        insights: end.insights,
+    (is_above && is_exact).then(|| SettingRun {
+        insights,
         in_force: fitted.in_force,
-        scopes,
+        scopes: settings.budgets.clone(),
     })
 }
 
