@@ -91,6 +91,25 @@ pub struct Scene<'a> {
     pub history: &'a dyn History,
 }
 
+/// Counts of the days before, the newest bucket first: all windows of a bucket end at the same, so
+/// a longer one asks only for what a shorter one has not asked for.
+#[derive(Debug, Default)]
+struct PastDays([Vec<u64>; 7]);
+
+impl PastDays {
+    /// The `span` buckets of a day that end with bucket `newest`.
+    fn back_from(&mut self, newest: i64, span: usize, day: usize, of: &dyn History) -> &[u64] {
+        let held = &mut self.0[day];
+        if held.len() < span {
+            let mut older = [0; 80];
+            let older = &mut older[..span - held.len()];
+            of.counts(newest + 1 - span as i64, older);
+            held.extend(older.iter().rev());
+        }
+        &held[..span]
+    }
+}
+
 fn explained(expected: Option<f64>, left: f64) -> Option<Explained> {
     expected.map(|expected| Explained { expected, left })
 }
@@ -186,6 +205,7 @@ impl Scene<'_> {
             raws[index] = self.window_of(index, sums).raw(self.tuning);
             best.raw = best.raw.max(raws[index]);
         }
+        let mut past = PastDays::default();
         // The most surprising first: explanations cost most, and never add to a surprise.
         for _ in 0..raws.len() {
             let index =
@@ -195,7 +215,7 @@ impl Scene<'_> {
                 break;
             }
             let window = self.window_of(index, sums[index]);
-            let value = self.explain(&window, raw).left;
+            let value = self.explain_by(&window, raw, &mut past).left;
             if value > best.value || (value == best.value && index < best.window) {
                 best = Surprise {
                     raw: best.raw,
@@ -229,6 +249,10 @@ impl Scene<'_> {
 
     /// Tries the explanations of a window in their order, as long as it surprises.
     pub fn explain(&self, window: &Window, raw: f64) -> Tried {
+        self.explain_by(window, raw, &mut PastDays::default())
+    }
+
+    fn explain_by(&self, window: &Window, raw: f64, past: &mut PastDays) -> Tried {
         let mut tried = Tried {
             shifted: None,
             same_phase: None,
@@ -243,7 +267,7 @@ impl Scene<'_> {
         if tried.left <= EXPLAIN_MIN {
             return tried;
         }
-        let same_phase = self.same_phase(window);
+        let same_phase = self.same_phase_by(window, past);
         tried.left = window.if_same_phase(tried.left, same_phase);
         tried.same_phase = explained(same_phase, tried.left);
         tried
@@ -296,6 +320,10 @@ impl Scene<'_> {
     /// What happens at this time of day: the second most extreme of the last seven days, or what
     /// happened a week ago, if that was itself out of the ordinary.
     pub fn same_phase(&self, window: &Window) -> Option<f64> {
+        self.same_phase_by(window, &mut PastDays::default())
+    }
+
+    fn same_phase_by(&self, window: &Window, past: &mut PastDays) -> Option<f64> {
         let direction = window.direction();
         let is_surge = direction == Direction::Up;
         let more_extreme = |a: f64, b: f64| if is_surge { a.max(b) } else { a.min(b) };
@@ -307,8 +335,8 @@ impl Scene<'_> {
             if back > self.t {
                 break;
             }
-            oldest = self.extreme_near(self.t - (days + 1) * self.tuning.day, window);
             days += 1;
+            oldest = self.extreme_near(days, window, past);
             match first {
                 None => first = Some(oldest),
                 Some(most) if more_extreme(most, oldest) != most => {
@@ -421,16 +449,12 @@ impl Scene<'_> {
     }
 
     /// Most extreme raw sum of the window's length that ends within three buckets of `t`.
-    fn extreme_near(&self, t: u32, window: &Window) -> f64 {
+    /// The most extreme sum of the window's length near the same time `days` before.
+    fn extreme_near(&self, days: u32, window: &Window, past: &mut PastDays) -> f64 {
         let length = window.length as usize;
         let span = length + 2 * PHASE_SHIFT as usize;
-        let from = i64::from(t + PHASE_SHIFT + 1) - span as i64;
-        if self.history.is_silent(from, from + span as i64) {
-            return 0.0;
-        }
-        let mut counts = [0; 80];
-        let counts = &mut counts[..span];
-        self.history.counts(from, counts);
+        let newest = i64::from(self.t - days * self.tuning.day + PHASE_SHIFT);
+        let counts = past.back_from(newest, span, days as usize - 1, self.history);
         let mut sum: u64 = counts[..length].iter().sum();
         let mut extreme = sum;
         for i in length..span {
