@@ -448,8 +448,8 @@ impl Scene<'_> {
         onset
     }
 
-    /// Most extreme raw sum of the window's length that ends within three buckets of `t`.
-    /// The most extreme sum of the window's length near the same time `days` before.
+    /// Most extreme raw sum of the window's length that ends within three buckets of the same time
+    /// `days` before.
     fn extreme_near(&self, days: u32, window: &Window, past: &mut PastDays) -> f64 {
         let length = window.length as usize;
         let span = length + 2 * PHASE_SHIFT as usize;

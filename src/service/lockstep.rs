@@ -27,6 +27,8 @@ struct Meeting<'a> {
     /// How often thresholds were said, and what last.
     round: u64,
     thresholds: Thresholds,
+    /// A part has panicked: no sum is whole any more, and nobody is to wait.
+    is_broken: bool,
 }
 
 /// A part's place, which nobody waits for once it is given up.
@@ -43,6 +45,7 @@ impl<'a> Lockstep<'a> {
                 reports: BTreeMap::new(),
                 round: 0,
                 thresholds: Thresholds::fixed(&[]),
+                is_broken: false,
             }),
             said: Condvar::new(),
         }
@@ -85,6 +88,7 @@ impl ThresholdSource for Seat<'_, '_> {
         for (hour, report) in reports {
             *meeting.reports.entry(hour).or_default() += &report;
         }
+        assert!(!meeting.is_broken, "another part has panicked");
         let is_one = meeting.waiting == 0 || meeting.hour == hour;
         assert!(
             is_one,
@@ -97,6 +101,7 @@ impl ThresholdSource for Seat<'_, '_> {
             self.0.said.notify_all();
         }
         while meeting.round == round {
+            assert!(!meeting.is_broken, "another part has panicked");
             let waited = self.0.said.wait(meeting);
             meeting = waited.unwrap_or_else(PoisonError::into_inner);
         }
@@ -108,8 +113,35 @@ impl Drop for Seat<'_, '_> {
     fn drop(&mut self) {
         let mut meeting = self.0.meeting();
         meeting.seats -= 1;
-        if meeting.say() {
+        meeting.is_broken |= std::thread::panicking();
+        if meeting.is_broken || meeting.say() {
             self.0.said.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::detect::DetectSettings;
+
+    #[test]
+    fn nobody_waits_for_a_part_that_panicked() {
+        let lockstep = Lockstep::new(Fitted::new(&DetectSettings::default(), &[]));
+        let (mut waits, panics) = (lockstep.seat(), lockstep.seat());
+        thread::scope(|scope| {
+            let waits = scope.spawn(move || waits.in_force(3, Vec::new()));
+            let panics = scope.spawn(move || {
+                let _seat = panics;
+                panic!("as a fault would");
+            });
+            assert!(panics.join().is_err());
+            assert!(
+                waits.join().is_err(),
+                "no thresholds are said of a part of the sum"
+            );
+        });
     }
 }

@@ -34,6 +34,8 @@ pub struct KnowledgeTopic {
     coordination: Coordination,
     /// Refusals that were read, by request.
     refused: BTreeMap<u128, String>,
+    /// A request that was written and not read back: no refusal so far is of it.
+    unread: Option<u128>,
     /// What stood there at first was read.
     has_met_end: bool,
 }
@@ -64,6 +66,7 @@ impl KnowledgeTopic {
             reader,
             coordination: Coordination::default(),
             refused: BTreeMap::new(),
+            unread: None,
             has_met_end: false,
         };
         read.read_on(READ_TIMEOUT, &|read| read.has_met_end)?;
@@ -90,6 +93,7 @@ impl KnowledgeTopic {
             }
             self.refused.remove(&record.id.as_u128());
             self.request(record)?;
+            self.unread = Some(record.id.as_u128());
         }
         let (id, number) = (record.id, record.id.as_u128());
         self.read_on(ANSWER_TIMEOUT, &|read| {
@@ -103,6 +107,7 @@ impl KnowledgeTopic {
         match self.refused.get(&id.as_u128()) {
             _ if self.coordination.is_known(id) => Asked::Known,
             Some(reason) => Asked::Refused(reason.clone()),
+            None if self.unread.is_some() => Asked::Waits,
             None if requests.any(|request| request.id == id) => Asked::Waits,
             // Others were faster, and readers hear of so many only.
             None => too_many(),
@@ -171,9 +176,11 @@ impl KnowledgeTopic {
             match record {
                 // What was refused before may be asked again.
                 CoordinationRecord::Request { record } => {
-                    self.refused.remove(&record.id.as_u128());
+                    let id = record.id.as_u128();
+                    self.refused.remove(&id);
+                    self.unread = self.unread.filter(|unread| *unread != id);
                 }
-                CoordinationRecord::Refused { id, reason } => {
+                CoordinationRecord::Refused { id, reason } if self.unread != Some(id) => {
                     self.refused.insert(id, reason);
                 }
                 _ => {}
